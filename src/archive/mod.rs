@@ -1,0 +1,1 @@
+//! Archives: strict unpacking into a directory, and the re-laying of wheels.

@@ -1,0 +1,1 @@
+//! Messages for people: a terminal, or Nix's `@nix` lines.

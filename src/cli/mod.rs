@@ -1,0 +1,52 @@
+//! The command line: what was typed, then one file per command.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::error::Error;
+
+pub mod args;
+mod check;
+mod elf;
+mod hash;
+mod index;
+pub mod log;
+mod realise;
+
+use args::{Args, Command};
+
+/// Runs the program with `argv` (its own name first) and says how it ended.
+///
+/// Exit codes: 0 fine, 1 content rejected, 2 usage, 3 unreadable input, I/O or our own fault; with several
+/// inputs the highest wins. Data goes to stdout, messages to stderr.
+pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(argv) {
+        Ok(args) => args,
+        Err(error) => {
+            // clap's own exit codes are ours: 0 for --help and --version, 2 for usage.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match args.command {
+        Command::Check(args) => check::run(&args),
+        Command::Hash(args) => hash::run(&args),
+        Command::Elf(args) => elf::run(&args),
+        Command::Index(args) => index::run(&args),
+        Command::Realise(args) => realise::run(&args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+/// Prints `error` on stderr, the way every command does.
+fn report(error: &Error) {
+    eprintln!("{}", error.render());
+}

@@ -1,0 +1,1 @@
+//! ELF files: reading without loading, editing in place. Knows nothing of CUDA or Nix.

@@ -1,0 +1,183 @@
+//! The one error type of the crate, and its one renderer.
+//!
+//! Every module keeps its own error enum private and implements [`Problem`] for it; what leaves a
+//! module is the opaque [`Error`]. Callers ask questions ([`Error::place`], [`Error::hint`],
+//! [`Error::is_rejected`]) instead of matching variants.
+
+use std::fmt::{self, Write as _};
+
+use crate::text;
+
+/// How many problems the renderer shows before it only counts the rest.
+pub const SHOWN_PROBLEMS: usize = 20;
+
+/// Whose fault a problem is; decides the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The content was judged and is not acceptable: exit code 1.
+    Rejected,
+    /// The command line makes no sense: exit code 2.
+    Usage,
+    /// Input could not be read, output not be written, or the fault is ours: exit code 3.
+    Fault,
+}
+
+impl Kind {
+    /// The process exit code of this kind of problem.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Rejected => 1,
+            Kind::Usage => 2,
+            Kind::Fault => 3,
+        }
+    }
+}
+
+/// One thing that is wrong.
+///
+/// The `Display` text follows the grammar `expected X, found Y` or `cannot DO: cause`: lowercase,
+/// no final period, literals in backticks, and neither the place nor the text of `source()`
+/// repeated in it; the renderer adds both.
+pub trait Problem: std::error::Error + Send + Sync + 'static {
+    /// Whose fault it is.
+    fn kind(&self) -> Kind {
+        Kind::Rejected
+    }
+
+    /// Where it is: a file (with `:line:column` if it is text), then an attribute path, an entry
+    /// number and name, or an ELF table. Outside text in it is already quoted.
+    fn place(&self) -> Option<String> {
+        None
+    }
+
+    /// What to try, in one sentence without a period.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// What went wrong: one or more [`Problem`]s, sorted by place.
+pub struct Error {
+    first: Box<dyn Problem>,
+    rest: Vec<Box<dyn Problem>>,
+}
+
+impl Error {
+    /// All problems of one input, in the order given; `None` when there are none.
+    pub fn from_problems<P: Problem>(problems: impl IntoIterator<Item = P>) -> Option<Error> {
+        let mut problems = problems.into_iter().map(|problem| Box::new(problem) as Box<dyn Problem>);
+        let first = problems.next()?;
+        Some(Error { first, rest: problems.collect() })
+    }
+
+    /// The problems, first one first; never empty.
+    pub fn problems(&self) -> impl Iterator<Item = &dyn Problem> {
+        std::iter::once(&self.first).chain(&self.rest).map(|problem| &**problem)
+    }
+
+    /// Where the first problem is; `None` when it has no place of its own (usage).
+    pub fn place(&self) -> Option<String> {
+        self.first.place()
+    }
+
+    /// What to try about the first problem that has a hint.
+    pub fn hint(&self) -> Option<String> {
+        self.problems().find_map(Problem::hint)
+    }
+
+    /// The gravest kind among the problems.
+    pub fn kind(&self) -> Kind {
+        self.problems().map(Problem::kind).max().unwrap_or(Kind::Fault)
+    }
+
+    /// Was the content judged and refused (as opposed to unreadable)?
+    pub fn is_rejected(&self) -> bool {
+        self.kind() == Kind::Rejected
+    }
+
+    /// The whole message: one paragraph per problem, at most [`SHOWN_PROBLEMS`], then a count of the rest.
+    /// Ends without a line break.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        for problem in self.problems().take(SHOWN_PROBLEMS) {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            render_problem(&mut out, problem);
+        }
+        let total = self.rest.len() + 1;
+        if total > SHOWN_PROBLEMS {
+            let _ = write!(out, "\nand {} more", total - SHOWN_PROBLEMS);
+        }
+        out
+    }
+}
+
+fn render_problem(out: &mut String, problem: &dyn Problem) {
+    if let Some(place) = problem.place() {
+        let _ = write!(out, "{place}: ");
+    }
+    let _ = write!(out, "{problem}");
+    let mut cause = problem.source();
+    while let Some(error) = cause {
+        let _ = write!(out, ": {}", text::printable(&error.to_string()));
+        cause = error.source();
+    }
+    if let Some(hint) = problem.hint() {
+        let _ = write!(out, "\nhint: {hint}");
+    }
+}
+
+impl<P: Problem> From<P> for Error {
+    fn from(problem: P) -> Error {
+        Error { first: Box::new(problem), rest: Vec::new() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("expected a digit, found `{found}`")]
+    struct Sample {
+        found: usize,
+        #[source]
+        source: Option<std::io::Error>,
+    }
+
+    impl Problem for Sample {
+        fn place(&self) -> Option<String> {
+            Some(format!("file.json:{}:1", self.found))
+        }
+        fn hint(&self) -> Option<String> {
+            (self.found == 0).then(|| "count from one".to_owned())
+        }
+    }
+
+    #[test]
+    fn renders_place_cause_hint_and_counts_the_rest() {
+        let source = Some(std::io::Error::other("disk\u{1b}[31m full"));
+        let one = Error::from(Sample { found: 0, source });
+        assert_eq!(
+            one.render(),
+            "file.json:0:1: expected a digit, found `0`: disk\\u{1b}[31m full\nhint: count from one"
+        );
+        let many = Error::from_problems((1..=23).map(|found| Sample { found, source: None })).unwrap();
+        assert_eq!(many.render().lines().count(), SHOWN_PROBLEMS + 1);
+        assert!(many.render().ends_with("file.json:20:1: expected a digit, found `20`\nand 3 more"));
+        assert_eq!(many.kind().exit_code(), 1);
+    }
+}

@@ -1,0 +1,1 @@
+//! CUDA device code in ELF sections: which architectures it is for.

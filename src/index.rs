@@ -1,0 +1,1 @@
+//! A folder of archives and wheels, listed as a redistrib manifest.

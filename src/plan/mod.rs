@@ -1,0 +1,1 @@
+//! The plan of one package: what a derivation asks its builder to do.

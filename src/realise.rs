@@ -1,0 +1,1 @@
+//! Carries out a plan: verify, unpack, split, patch.

@@ -1,0 +1,1 @@
+//! Who satisfies which NEEDED in a set of trees.

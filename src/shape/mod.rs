@@ -1,0 +1,1 @@
+//! The shape engine: what a value must look like, and where it does not.

@@ -1,0 +1,62 @@
+//! Outside text (file names, JSON strings, archive entries) made safe to show.
+
+use std::fmt::Write as _;
+
+/// How many characters of outside text a message shows.
+pub const SHOWN_CHARS: usize = 80;
+
+/// `text` in backticks, control characters and bidirectional overrides escaped, cut at [`SHOWN_CHARS`].
+///
+/// ```
+/// assert_eq!(cuda_redist::text::quote("a\u{1b}[31mb"), "`a\\u{1b}[31mb`");
+/// ```
+pub fn quote(text: &str) -> String {
+    let mut chars = text.chars();
+    let head: String = chars.by_ref().take(SHOWN_CHARS).collect();
+    let dots = if chars.next().is_some() { "..." } else { "" };
+    format!("`{}{dots}`", printable(&head))
+}
+
+/// [`quote`] for bytes that may not be UTF-8: each bad sequence is shown as U+FFFD.
+pub fn quote_bytes(bytes: &[u8]) -> String {
+    quote(&String::from_utf8_lossy(bytes))
+}
+
+/// `text` with everything escaped that could steer a terminal or hide text; never cut.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unsafe(c) {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Control characters, line and paragraph separators, and the bidirectional controls (Unicode TR36).
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_is_visible_and_bounded() {
+        for (input, expected) in [
+            ("plain", "`plain`"),
+            ("tab\there", "`tab\\there`"),
+            ("nul\0", "`nul\\u{0}`"),
+            ("rtl\u{202e}x", "`rtl\\u{202e}x`"),
+            ("grün", "`grün`"),
+        ] {
+            assert_eq!(quote(input), expected, "{input:?}");
+        }
+        assert_eq!(quote(&"x".repeat(81)), format!("`{}...`", "x".repeat(80)));
+        assert_eq!(quote_bytes(b"\xff"), "`\u{fffd}`");
+    }
+}
