@@ -53,17 +53,12 @@ import ./failures.nix {
         throws = true;
       }
     ];
-    read =
-      # The plugin refuses fixtures that have no package, as it should; it is tested on real manifests.
-      if builtins ? cudaRedist then
-        [ ]
-      else
-        [
-          {
-            expr = manifests.read (cases + "/good/cuda/redistrib_12.9.0.json");
-            expected.release_label = "12.9.0";
-          }
-        ];
+    read = [
+      {
+        expr = (manifests.read (cases + "/good/cuda/redistrib_12.9.0.json")).cuda_nvtx.version;
+        expected = "12.9.19";
+      }
+    ];
     newestPerMinor = [
       {
         expr = manifests.newestPerMinor [
