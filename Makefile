@@ -5,8 +5,8 @@ target  := $(shell rustc -vV | sed -n 's/^host: //p')
 program := target/static/$(target)/release/cuda-redist
 nix     := $(shell nix --version 2>/dev/null | sed 's/.* //')
 
-export CUDA_REDIST_PROGRAM := $(abspath $(program))
-export CUDA_REDIST_PLUGIN  := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)
+export CUDA_REDIST_STATIC := $(abspath $(program))
+export CUDA_REDIST_PLUGIN := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)
 
 help: ## what this Makefile does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
