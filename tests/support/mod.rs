@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every area uses its own part")]
 
+pub mod nvidia_archive;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
