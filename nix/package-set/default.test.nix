@@ -188,6 +188,13 @@ import ../lib/failures.nix {
         expr = replaced.byPlatform.linux-sbsa.libcusolver.drvAttrs.dependencies.libcublas;
         expected = "/nonexistent/libcublas-12.9.1";
       }
+      # A second one is laid on top of the first.
+      {
+        expr =
+          (replaced.overrideScope (_: prev: { again = prev.libcublas.lib; }))
+          .byPlatform.linux-sbsa.again;
+        expected = "/nonexistent/libcublas-12.9.1";
+      }
       {
         expr = replaced.cuda_cudart.drvPath == newest.cuda_cudart.drvPath;
         expected = true;
@@ -293,6 +300,15 @@ import ../lib/failures.nix {
           "static"
           "stubs"
         ];
+      }
+      # What `nix/data/packages.json` says of a package.
+      {
+        expr = newest.driver_assistant.outputs;
+        expected = [ "out" ];
+      }
+      {
+        expr = both.cudnn.drvAttrs.allowedMissing;
+        expected = [ "libz.so.1" ];
       }
       # A plan names the key that the archive has in the manifest.
       {
