@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every area uses its own part")]
 
+pub mod nvidia_archive;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,8 +29,11 @@ pub fn shared(test: &str) -> Option<PathBuf> {
 
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("PATH")
-        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(name))
+            .find(|file| file.is_file())
+    });
     if found.is_none() {
         skip(test, &format!("`{name}` is not installed"));
     }
@@ -38,7 +43,10 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
 /// Says that `test` did not run. With `STRICT=1` that is a failure.
 pub fn skip(test: &str, why: &str) {
     eprintln!("SKIP {test}: {why}");
-    assert!(std::env::var_os("STRICT").is_none_or(|value| value != "1"), "STRICT: {test} was skipped: {why}");
+    assert!(
+        std::env::var_os("STRICT").is_none_or(|value| value != "1"),
+        "STRICT: {test} was skipped: {why}"
+    );
 }
 
 /// What a finished program said.
@@ -53,8 +61,13 @@ pub struct Ran {
 
 /// Runs `command` to its end. Panics when it cannot be started.
 pub fn run(command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } =
-        command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
@@ -66,12 +79,19 @@ impl Ran {
     /// Panics with everything it said unless the exit code is `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
 
 /// A fresh temporary folder, removed when dropped.
 pub fn dir() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("cuda-redist-test-").tempdir().expect("a temporary folder")
+    tempfile::Builder::new()
+        .prefix("cuda-redist-test-")
+        .tempdir()
+        .expect("a temporary folder")
 }
