@@ -1,12 +1,11 @@
 //! The integration tests: one binary, one module per area.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, its helpers too"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 #![allow(unreachable_pub, reason = "nothing leaves this binary")]
 
+// Good archives, attacks and real wheels, through `archive::unpack`.
+mod archive;
 // `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.
 mod flake;
+// Folders of archives and wheels, through `index` and the command of that name.
+mod index;
 mod support;

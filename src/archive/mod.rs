@@ -1,1 +1,166 @@
 //! Archives: strict unpacking into a directory, and the re-laying of wheels.
+//!
+//! Archives are hostile: every deviation is an error that names the entry, never a warning, and nothing is left at
+//! the target then. Parsers are the crates `tar` and `zip`; what is written, and where, is decided here alone.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, reason = "a test fails by panicking")
+)]
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::error::{Error, Kind, Problem};
+use crate::text;
+
+mod decode;
+mod entry;
+mod limits;
+mod tar;
+mod unpack;
+mod wheel;
+mod zip;
+
+use decode::Format;
+use entry::Refusal;
+use unpack::Tree;
+pub use wheel::Metadata;
+
+/// Unpacks the archive `file` into the new directory `target`.
+///
+/// The format is recognised by the first bytes: .tar.xz, .tar.gz, .tar, .zip. `name`, the archive's file name, is for
+/// messages, and a zip archive whose name ends in `.whl` is unpacked as a wheel: re-laid from `nvidia/NAME/...` to
+/// `lib`, `include`, `bin`, checked against its RECORD, each `libNAME.so.VERSION` with its `libNAME.so` link. Every
+/// other archive must have one folder at its top, which is stripped.
+///
+/// Files get mode 0644, or 0755 when any execute bit was set, directories 0755; owners and times are not kept. Hard
+/// links become copies. The tree is made in a private folder beside `target` and renamed at the end.
+///
+/// # Errors
+/// The archive is damaged, exceeds a cap, or an entry is anything but a plain file, directory or link that stays in
+/// the tree: rejected, with entry number and name. `target` exists, or the operating system fails: a fault. In
+/// either case nothing is left at `target`.
+pub fn unpack(file: &File, name: &str, target: &Path) -> Result<(), Error> {
+    Ok(unpack_checked(file, name, target)?)
+}
+
+fn unpack_checked(file: &File, name: &str, target: &Path) -> Result<(), ArchiveError> {
+    let whole = |refusal| ArchiveError::whole(name, refusal);
+    let format = Format::of(file).map_err(whole)?;
+    if is_wheel(name) && format != Format::Zip {
+        return Err(whole(Refusal::WheelFormat {
+            found: format.name(),
+        }));
+    }
+    let archive_bytes = file.metadata().map_err(Refusal::read).map_err(whole)?.len();
+    let limit_bytes = limits::output_bytes(archive_bytes);
+    let mut tree = Tree::beside(target, limit_bytes).map_err(whole)?;
+    match format {
+        Format::Zip if is_wheel(name) => wheel::unpack(file, name, &mut tree)?,
+        Format::Zip => zip::unpack(file, name, &mut tree)?,
+        Format::TarXz | Format::TarGz | Format::Tar => {
+            let bytes = decode::tar_bytes(file, format, limit_bytes).map_err(whole)?;
+            tar::unpack(bytes, name, &mut tree)?;
+        }
+    }
+    tree.finish(target).map_err(|(entry, refusal)| match entry {
+        Some((number, path)) => ArchiveError::entry(name, number, path.as_bytes(), refusal),
+        None => whole(refusal),
+    })
+}
+
+/// What the wheel `file` says about itself; `name` is for messages.
+///
+/// # Errors
+/// The file is no sound zip archive, or has no `.dist-info/METADATA` with a name and a version.
+pub fn wheel_metadata(file: &File, name: &str) -> Result<Metadata, Error> {
+    Ok(wheel::metadata(file, name)?)
+}
+
+/// Is `name` a wheel's file name?
+fn is_wheel(name: &str) -> bool {
+    name.ends_with(".whl")
+}
+
+/// A refused archive, with its place.
+#[derive(Debug)]
+struct ArchiveError {
+    archive: String,
+    /// Number (from one) and quoted name of the entry at fault; `None` when it is the whole archive.
+    entry: Option<(u64, String)>,
+    /// Boxed: errors should be small, and this one is rare.
+    refusal: Box<Refusal>,
+}
+
+impl ArchiveError {
+    fn whole(archive: &str, refusal: Refusal) -> ArchiveError {
+        ArchiveError {
+            archive: archive.to_owned(),
+            entry: None,
+            refusal: Box::new(refusal),
+        }
+    }
+
+    fn entry(archive: &str, number: u64, name: &[u8], refusal: Refusal) -> ArchiveError {
+        ArchiveError {
+            archive: archive.to_owned(),
+            entry: Some((number, text::quote_bytes(name))),
+            refusal: Box::new(refusal),
+        }
+    }
+}
+
+impl std::fmt::Display for ArchiveError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot unpack: {}", self.refusal)
+    }
+}
+
+impl std::error::Error for ArchiveError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.refusal)
+    }
+}
+
+impl Problem for ArchiveError {
+    fn kind(&self) -> Kind {
+        if self.refusal.is_fault() {
+            Kind::Fault
+        } else {
+            Kind::Rejected
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        let archive = text::printable(&self.archive);
+        Some(match &self.entry {
+            Some((number, name)) => format!("{archive}: entry {number} {name}"),
+            None => archive,
+        })
+    }
+
+    fn hint(&self) -> Option<String> {
+        match &*self.refusal {
+            Refusal::Format { html: true, .. } => Some(
+                "this looks like a web page: the download address is wrong or needs a login"
+                    .to_owned(),
+            ),
+            Refusal::EndMarker => {
+                Some("the download looks cut short; remove it and fetch again".to_owned())
+            }
+            Refusal::Read { source } if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Some("the download looks cut short; remove it and fetch again".to_owned())
+            }
+            Refusal::Zip64 => Some("repack it as .tar.xz".to_owned()),
+            Refusal::Component { .. }
+            | Refusal::Absolute
+            | Refusal::LinkLeaves { .. }
+            | Refusal::LinkAbsolute { .. } => Some(
+                "NVIDIA's archives have no such entry; check where this file comes from".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

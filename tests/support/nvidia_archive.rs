@@ -134,9 +134,9 @@ pub fn members(test: &str) -> Option<Vec<Member>> {
 fn static_library(object: &[u8]) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
     let size = object.len();
-    write!(
+    writeln!(
         out,
-        "{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+        "{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`",
         "foo.o/", 0, 0, 0, 644
     )
     .expect("into memory");

@@ -1,0 +1,75 @@
+//! Every cap of the unpacker, with its reason.
+//!
+//! Archives are hostile until proven otherwise: without these a few hundred kilobytes can ask for gigabytes of
+//! memory or disk. Each cap is far above what NVIDIA ships; the message of a refusal names the cap.
+
+/// Most entries of one archive. NVIDIA's largest archives have some ten thousand files; the table of names that
+/// finds duplicates grows with this number.
+pub(super) const ENTRIES: u64 = 500_000;
+
+/// Longest path of an entry, in bytes: Linux' `PATH_MAX`, above which nothing could open the file.
+pub(super) const PATH_BYTES: usize = 4096;
+
+/// Longest component of a path, in bytes: `NAME_MAX` of every usual file system.
+pub(super) const COMPONENT_BYTES: usize = 255;
+
+/// Deepest path, in components. NVIDIA's samples go down to about a dozen; each level costs a system call.
+pub(super) const DEPTH: usize = 64;
+
+/// All paths of one archive together, implied directories included, in bytes: bounds the memory of the table of names.
+pub(super) const ALL_PATHS_BYTES: usize = 128 << 20;
+
+/// Most bytes that come out of one archive: several times the largest CUDA archive there is (TensorRT, some 10 GB).
+pub(super) const OUTPUT_BYTES: u64 = 64 << 30;
+
+/// Bytes that may come out of any archive, however small: so that small archives of text, which compress well,
+/// are never refused.
+pub(super) const OUTPUT_FREE_BYTES: u64 = 256 << 20;
+
+/// Most bytes out per byte in, beyond [`OUTPUT_FREE_BYTES`]. Libraries compress 2 to 10 times, text up to 20 times;
+/// bombs reach 1000 (deflate) and 7000 (LZMA).
+pub(super) const OUTPUT_RATIO: u64 = 200;
+
+/// Memory of the .xz decoder, in bytes. `xz -9`, the largest preset, needs 65 MiB.
+pub(super) const DECODER_BYTES: u64 = 256 << 20;
+
+/// Longest extended header of a tar entry, in bytes. It holds two paths and a few numbers.
+pub(super) const TAR_EXTENSION_BYTES: u64 = 64 << 10;
+
+/// Most extended headers in front of one tar entry: a long name, a long link, a local and a global one, with room.
+pub(super) const TAR_EXTENSIONS: u32 = 8;
+
+/// Longest list or text of a wheel's `.dist-info` that is read into memory, in bytes. A line of RECORD has some
+/// hundred bytes.
+pub(super) const WHEEL_TEXT_BYTES: u64 = 64 << 20;
+
+/// Symbolic links followed while one target is resolved: Linux' own limit.
+pub(super) const LINK_HOPS: u32 = 40;
+
+/// Bytes copied at a time, from decoder to file: large enough that system calls do not count.
+pub(super) const COPY_BYTES: usize = 256 << 10;
+
+/// Most bytes that an archive of `archive_bytes` may give: see [`OUTPUT_RATIO`].
+pub(super) fn output_bytes(archive_bytes: u64) -> u64 {
+    archive_bytes
+        .saturating_mul(OUTPUT_RATIO)
+        .saturating_add(OUTPUT_FREE_BYTES)
+        .min(OUTPUT_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_grows_with_the_archive_up_to_the_cap() {
+        for (archive_bytes, expected) in [
+            (0, 268_435_456),
+            (312_000, 330_835_456),
+            (1 << 30, OUTPUT_BYTES),
+            (u64::MAX, OUTPUT_BYTES),
+        ] {
+            assert_eq!(output_bytes(archive_bytes), expected, "{archive_bytes}");
+        }
+    }
+}
