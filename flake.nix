@@ -38,7 +38,8 @@
       packages = forSystems (
         system:
         let
-          cuda-redist = import ./nix/packages/cuda-redist.nix { pkgs = nixpkgs.legacyPackages.${system}; };
+          pkgs = nixpkgs.legacyPackages.${system};
+          cuda-redist = import ./nix/packages/cuda-redist.nix { inherit pkgs; };
         in
         {
           inherit cuda-redist;

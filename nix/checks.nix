@@ -47,7 +47,8 @@ let
     );
   failures = concatLists (map (file: import file) (testFiles ./lib ++ testFiles ./package-set));
 
-  derivations = set: filter (value: isAttrs value && value.type or null == "derivation") (attrValues set);
+  isDerivation = value: isAttrs value && value.type or null == "derivation";
+  derivations = set: filter isDerivation (attrValues set);
   platforms = set: attrValues set.byPlatform;
   paths = map (package: builtins.unsafeDiscardStringContext package.drvPath) (
     concatLists (map derivations (concatLists (map platforms (attrValues packageSets))))

@@ -118,7 +118,10 @@ let
       - add its manifest: `${product}/redistrib_${label}.json`'');
 
   _releases =
-    if releases != null then releases else { cuda = versionsLib.newest (attrNames (_labelsOf "cuda")); };
+    if releases != null then
+      releases
+    else
+      { cuda = versionsLib.newest (attrNames (_labelsOf "cuda")); };
 
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
   _variants =
@@ -137,7 +140,10 @@ let
         - say which one: `cudaVariant = "cuda12"`
         - name the CUDA release of the set: `releases.cuda = "12.9.1"`'';
 
-  _needs = need: !(need ? sinceCuda && _releases ? cuda) || versionsLib.atLeast _releases.cuda need.sinceCuda;
+  # Without a CUDA release in the set nobody can tell, and one dependency too many does no harm.
+  _isNeeded =
+    need:
+    !(need ? sinceCuda && _releases ? cuda) || versionsLib.atLeast _releases.cuda need.sinceCuda;
 
   # The keys below a release that lead to its archive for the platform; `null` if it has none. Everything in here is
   # safe on values of any type: it decides which names the set has, and a name must not depend on its siblings.
@@ -200,7 +206,7 @@ let
     let
       facts = _facts.${package} or { };
       needs = facts.dependencies or { };
-      needed = filter (name: final ? ${name} && _needs needs.${name}) (attrNames needs);
+      needed = filter (name: final ? ${name} && _isNeeded needs.${name}) (attrNames needs);
     in
     if length entries != 1 then
       throw ''

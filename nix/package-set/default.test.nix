@@ -204,7 +204,9 @@ import ../lib/failures.nix {
       # The law in `default.nix`.
       {
         expr = mapAttrs (_: derivations) newest.byPlatform;
-        expected = mapAttrs (platform: _: derivations (make { inherit platform; })) newest.byPlatform;
+        expected = mapAttrs (
+          platform: _: derivations (make { inherit platform; })
+        ) newest.byPlatform;
       }
       # Another platform's packages are built on this system.
       {

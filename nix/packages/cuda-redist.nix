@@ -23,11 +23,11 @@ pkgs.pkgsStatic.rustPlatform.buildRustPackage {
     path = ../..;
     filter =
       let
+        wanted = "Cargo[.](toml|lock)|build[.]rs|src(/.*)?|nix|nix/data(/.*)?";
         start = builtins.stringLength (toString ../..) + 1;
         relative = path: builtins.substring start (builtins.stringLength path) path;
       in
-      path: _type:
-      builtins.match "Cargo[.](toml|lock)|build[.]rs|src(/.*)?|nix|nix/data(/.*)?" (relative path) != null;
+      path: _type: builtins.match wanted (relative path) != null;
   };
   cargoLock.lockFile = ../../Cargo.lock;
 
