@@ -9,4 +9,6 @@
 mod archive;
 // Folders of archives and wheels, through `index` and the command of that name.
 mod index;
+// Plans carried out: trees of outputs, failures, dependencies, and derivations in a real Nix.
+mod realise;
 mod support;
