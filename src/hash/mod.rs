@@ -1,4 +1,8 @@
 //! Digests and their verification.
+#![deny(clippy::indexing_slicing)]
 
-/// A file whose digests were compared.
-pub struct Verified<F>(F);
+mod digest;
+mod verify;
+
+pub use digest::{DigestError, Digests, Md5, Sha256, digest, sha256};
+pub use verify::{Expected, Verified, verify};

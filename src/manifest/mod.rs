@@ -1,4 +1,142 @@
 //! NVIDIA redistrib manifests: types, and the judge that alone makes them.
+//!
+//! A manifest lists, for one product and label (`cuda`, `12.9.1`), a release per package, and per release and platform an
+//! archive: `redistrib_12.9.1.json` below <https://developer.download.nvidia.com/compute/cuda/redist/>.
+#![deny(clippy::indexing_slicing)]
 
-/// A checked redistrib manifest.
-pub struct Manifest(());
+mod check;
+pub mod json;
+mod platform;
+mod syntax;
+mod version;
+
+use std::collections::BTreeMap;
+
+pub use check::{Checked, MANIFEST, NAME, RELEASE, check, read, release_of};
+pub use platform::{Platform, PlatformError};
+pub use version::{Version, VersionError};
+
+use crate::hash::{Expected, Md5, Sha256};
+
+/// A checked redistrib manifest. Only [`read`] makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    release_date: Option<String>,
+    release_label: Option<String>,
+    release_product: Option<String>,
+    packages: BTreeMap<String, Release>,
+}
+
+/// What a manifest says of one package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    name: String,
+    license: String,
+    license_path: Option<String>,
+    version: Version,
+    cuda_variant: Option<Vec<String>>,
+    platforms: BTreeMap<Platform, Entries>,
+}
+
+/// What a release has for one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// One archive; the release has no `cuda_variant`.
+    Flat(Archive),
+    /// An archive per variant (`cuda12`); the release has `cuda_variant`.
+    Variants(BTreeMap<String, Archive>),
+}
+
+/// One downloadable file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    relative_path: String,
+    sha256: Sha256,
+    md5: Md5,
+    size_bytes: u64,
+}
+
+impl Manifest {
+    /// `release_date`, as written (`2025-06-04`); hand-made manifests lack it.
+    pub fn release_date(&self) -> Option<&str> {
+        self.release_date.as_deref()
+    }
+
+    /// `release_label` (`12.9.1`); `None` in manifests before CUDA 12.2.
+    pub fn release_label(&self) -> Option<&str> {
+        self.release_label.as_deref()
+    }
+
+    /// `release_product` (`cuda`); `None` in manifests before CUDA 12.2.
+    pub fn release_product(&self) -> Option<&str> {
+        self.release_product.as_deref()
+    }
+
+    /// The releases by package name (`cuda_cudart`).
+    pub fn packages(&self) -> &BTreeMap<String, Release> {
+        &self.packages
+    }
+}
+
+impl Release {
+    /// The package's name for people (`CUDA Runtime (cudart)`).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The licence's name (`CUDA Toolkit`).
+    pub fn license(&self) -> &str {
+        &self.license
+    }
+
+    /// Where the licence lies below the product's address (`cuda_cudart/LICENSE.txt`), if the manifest says so.
+    pub fn license_path(&self) -> Option<&str> {
+        self.license_path.as_deref()
+    }
+
+    /// The package's own version (`12.9.79`).
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// The CUDA versions there are archives for (`["11", "12"]`); `None` where platforms hold one archive each.
+    pub fn cuda_variant(&self) -> Option<&[String]> {
+        self.cuda_variant.as_deref()
+    }
+
+    /// What there is for each platform.
+    pub fn platforms(&self) -> &BTreeMap<Platform, Entries> {
+        &self.platforms
+    }
+}
+
+impl Archive {
+    /// Where the file lies below the product's address: relative, staying below it.
+    pub fn relative_path(&self) -> &str {
+        &self.relative_path
+    }
+
+    /// The file's SHA-256.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// The file's MD5.
+    pub fn md5(&self) -> Md5 {
+        self.md5
+    }
+
+    /// The file's size.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// What a download must be, for [`crate::hash::verify`].
+    pub fn expected(&self) -> Expected {
+        Expected {
+            sha256: self.sha256,
+            md5: Some(self.md5),
+            size_bytes: Some(self.size_bytes),
+        }
+    }
+}

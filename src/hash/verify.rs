@@ -1,0 +1,316 @@
+//! Is this file the one that was asked for?
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+
+use super::digest::{self, Digests, Md5, Sha256};
+use crate::error::{Error, Kind, Problem};
+
+/// What a file must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// SHA-256 of the whole file.
+    pub sha256: Sha256,
+    /// MD5 of the whole file; `None` where nobody promised one.
+    pub md5: Option<Md5>,
+    /// Its size; `None` where nobody promised one.
+    pub size_bytes: Option<u64>,
+}
+
+/// A file whose digests were compared and are as expected. Only [`verify`] makes one.
+#[derive(Debug)]
+pub struct Verified<F> {
+    file: F,
+    place: String,
+    sha256: Sha256,
+    size_bytes: u64,
+}
+
+impl<F> Verified<F> {
+    /// The name of the file in messages.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// The file, positioned at its first byte when it was verified.
+    pub fn get(&self) -> &F {
+        &self.file
+    }
+
+    /// SHA-256 of the whole file.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// The file's size.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum VerifyProblem {
+    #[error("cannot {action}")]
+    Io {
+        place: String,
+        action: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    #[error("sha256 mismatch\n  specified: {}\n  got:       {}  ({})", .specified.to_sri(), .got.to_sri(), how_much(*.read_bytes, *.size_bytes))]
+    Sha256 {
+        place: String,
+        specified: Sha256,
+        got: Sha256,
+        read_bytes: u64,
+        size_bytes: Option<u64>,
+        start: Start,
+    },
+    #[error("md5 mismatch, though the sha256 is as specified\n  specified: {}\n  got:       {}", .specified.to_hex(), .got.to_hex())]
+    Md5 {
+        place: String,
+        specified: Md5,
+        got: Md5,
+    },
+    #[error(
+        "size mismatch, though the sha256 is as specified\n  specified: {specified} bytes\n  got:       {got} bytes"
+    )]
+    Size {
+        place: String,
+        specified: u64,
+        got: u64,
+    },
+}
+
+/// What the first bytes of a refused file look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    WebPage,
+    Other,
+}
+
+fn how_much(read: u64, specified: Option<u64>) -> String {
+    match specified {
+        Some(size) => format!("read {read} bytes, manifest says {size}"),
+        None => format!("read {read} bytes"),
+    }
+}
+
+impl Problem for VerifyProblem {
+    fn kind(&self) -> Kind {
+        match self {
+            VerifyProblem::Io { .. } => Kind::Fault,
+            _ => Kind::Rejected,
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            VerifyProblem::Io { place, .. }
+            | VerifyProblem::Sha256 { place, .. }
+            | VerifyProblem::Md5 { place, .. }
+            | VerifyProblem::Size { place, .. } => Some(place.clone()),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            VerifyProblem::Io { .. } => return None,
+            VerifyProblem::Sha256 {
+                start: Start::WebPage,
+                ..
+            } => "this is a web page, not an archive; look at the address it was fetched from",
+            VerifyProblem::Sha256 { read_bytes: 0, .. } => {
+                "the file is empty; remove it and fetch again"
+            }
+            VerifyProblem::Sha256 {
+                read_bytes,
+                size_bytes: Some(size),
+                ..
+            } if read_bytes < size => "the download looks cut short; remove it and fetch again",
+            VerifyProblem::Sha256 { .. } => {
+                "remove the file and fetch it again; if that does not help, the archive was replaced where it came from"
+            }
+            VerifyProblem::Md5 { .. } | VerifyProblem::Size { .. } => {
+                "the file is the right one; the manifest contradicts itself"
+            }
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Reads all of `file` once and compares what was promised; `place` is its name in messages.
+///
+/// The file is read from its first byte whatever its position was, and stands at the first byte again afterwards.
+///
+/// # Errors
+/// Rejected: another sha256 (then nothing else is compared), another md5, another size.
+/// Fault: the file cannot be read or rewound.
+pub fn verify(mut file: File, place: &str, expected: &Expected) -> Result<Verified<File>, Error> {
+    let io = |action| {
+        move |source| VerifyProblem::Io {
+            place: place.to_owned(),
+            action,
+            source,
+        }
+    };
+    file.rewind().map_err(io("go to the first byte"))?;
+    let (sha256, md5, size_bytes) = match expected.md5 {
+        Some(_) => {
+            let Digests {
+                sha256,
+                md5,
+                size_bytes,
+            } = digest::digest(&file).map_err(io("read"))?;
+            (sha256, Some(md5), size_bytes)
+        }
+        None => {
+            let (sha256, size_bytes) = digest::sha256(&file).map_err(io("read"))?;
+            (sha256, None, size_bytes)
+        }
+    };
+    file.rewind().map_err(io("go to the first byte"))?;
+    let place = place.to_owned();
+    if sha256 != expected.sha256 {
+        let start = look_at_start(&file);
+        let (specified, got) = (expected.sha256, sha256);
+        return Err(VerifyProblem::Sha256 {
+            place,
+            specified,
+            got,
+            read_bytes: size_bytes,
+            size_bytes: expected.size_bytes,
+            start,
+        }
+        .into());
+    }
+    let mut problems = Vec::new();
+    if let (Some(specified), Some(got)) = (expected.md5, md5)
+        && specified != got
+    {
+        problems.push(VerifyProblem::Md5 {
+            place: place.clone(),
+            specified,
+            got,
+        });
+    }
+    if let Some(specified) = expected.size_bytes
+        && specified != size_bytes
+    {
+        problems.push(VerifyProblem::Size {
+            place: place.clone(),
+            specified,
+            got: size_bytes,
+        });
+    }
+    match Error::from_problems(problems) {
+        Some(error) => Err(error),
+        None => Ok(Verified {
+            file,
+            place,
+            sha256,
+            size_bytes,
+        }),
+    }
+}
+
+/// Only makes a hint better, so a failure to read is no news here.
+fn look_at_start(file: &File) -> Start {
+    let mut start = Vec::new();
+    let _ = file.take(512).read_to_end(&mut start);
+    let start = start.trim_ascii_start().to_ascii_lowercase();
+    let web = [&b"<!doctype"[..], b"<html", b"<?xml", b"<head", b"<!--"];
+    if web.iter().any(|tag| start.starts_with(tag)) {
+        Start::WebPage
+    } else {
+        Start::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn expected(bytes: &[u8]) -> Expected {
+        let digests = digest::digest(bytes).unwrap();
+        Expected {
+            sha256: digests.sha256,
+            md5: Some(digests.md5),
+            size_bytes: Some(digests.size_bytes),
+        }
+    }
+
+    #[test]
+    fn a_verified_file_stands_at_its_start() {
+        let verified = verify(file(b"abc"), "a.tar.xz", &expected(b"abc")).unwrap();
+        let mut text = String::new();
+        verified.get().read_to_string(&mut text).unwrap();
+        assert_eq!(
+            (text.as_str(), verified.place(), verified.size_bytes()),
+            ("abc", "a.tar.xz", 3)
+        );
+        assert_eq!(verified.sha256(), expected(b"abc").sha256);
+        let only_sha256 = Expected {
+            md5: None,
+            size_bytes: None,
+            ..expected(b"abc")
+        };
+        assert!(verify(file(b"abc"), "a.tar.xz", &only_sha256).is_ok());
+    }
+
+    fn refusal(bytes: &[u8], expected: &Expected) -> String {
+        let error = verify(file(bytes), "a.tar.xz", expected).unwrap_err();
+        assert_eq!(error.kind(), Kind::Rejected);
+        error.render()
+    }
+
+    #[test]
+    fn a_mismatch_says_both_sides_and_what_to_try() {
+        insta::assert_snapshot!(refusal(b"ab", &expected(b"abc")), @r"
+        a.tar.xz: sha256 mismatch
+          specified: sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=
+          got:       sha256-+44g/C5MPySMYMOb1lLzwTRymLuXe4tNWQO4UFViBgM=  (read 2 bytes, manifest says 3)
+        hint: the download looks cut short; remove it and fetch again
+        ");
+        insta::assert_snapshot!(refusal(b" <!DOCTYPE html><html>", &expected(b"abc")), @r"
+        a.tar.xz: sha256 mismatch
+          specified: sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=
+          got:       sha256-K2ug2U4iuMP/iF6qXelfvMrmwdRz1PQFi2WWDtzo4+A=  (read 22 bytes, manifest says 3)
+        hint: this is a web page, not an archive; look at the address it was fetched from
+        ");
+        insta::assert_snapshot!(refusal(b"", &expected(b"abc")), @r"
+        a.tar.xz: sha256 mismatch
+          specified: sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=
+          got:       sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=  (read 0 bytes, manifest says 3)
+        hint: the file is empty; remove it and fetch again
+        ");
+        insta::assert_snapshot!(refusal(b"abd", &Expected { md5: None, size_bytes: None, ..expected(b"abc") }), @r"
+        a.tar.xz: sha256 mismatch
+          specified: sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=
+          got:       sha256-pS0VnyYrLG3bckphhAvvw26zDIiHekAwtly+himESck=  (read 3 bytes)
+        hint: remove the file and fetch it again; if that does not help, the archive was replaced where it came from
+        ");
+        let wrong = Expected {
+            md5: expected(b"x").md5,
+            size_bytes: Some(4),
+            ..expected(b"abc")
+        };
+        insta::assert_snapshot!(refusal(b"abc", &wrong), @r"
+        a.tar.xz: md5 mismatch, though the sha256 is as specified
+          specified: 9dd4e461268c8034f5c8564e155c67a6
+          got:       900150983cd24fb0d6963f7d28e17f72
+        hint: the file is the right one; the manifest contradicts itself
+        a.tar.xz: size mismatch, though the sha256 is as specified
+          specified: 4 bytes
+          got:       3 bytes
+        hint: the file is the right one; the manifest contradicts itself
+        ");
+    }
+}

@@ -1,0 +1,355 @@
+//! The slow path of [`super::json`]: why a text is refused, and where.
+
+use serde_json::error::Category;
+
+use super::json::{Node, NoteKind, Tape};
+use crate::error::{Error, Problem};
+use crate::shape::{Finding, Path, Position, Spot, Step};
+use crate::text;
+
+/// How deep values may nest, the outermost counting as 1; serde_json's own limit, which keeps the stack small.
+const LEVELS: usize = 127;
+
+#[derive(Debug, thiserror::Error)]
+enum JsonProblem {
+    #[error("expected UTF-8 text, found the byte 0x{byte:02x}")]
+    Utf8 {
+        file: String,
+        position: Position,
+        byte: u8,
+    },
+    #[error("expected a text of less than 4 GiB, found {size_bytes} bytes")]
+    TooLong { file: String, size_bytes: usize },
+    #[error("expected {expected}, found {found}")]
+    Syntax {
+        file: String,
+        position: Position,
+        expected: String,
+        found: String,
+        hint: Option<&'static str>,
+    },
+    #[error("expected {expected}, found {found}")]
+    Content {
+        file: String,
+        position: Position,
+        path: String,
+        expected: String,
+        found: String,
+        hint: Option<String>,
+    },
+}
+
+impl Problem for JsonProblem {
+    fn place(&self) -> Option<String> {
+        Some(match self {
+            JsonProblem::TooLong { file, .. } => file.clone(),
+            JsonProblem::Utf8 { file, position, .. }
+            | JsonProblem::Syntax { file, position, .. } => {
+                format!("{file}:{position}")
+            }
+            JsonProblem::Content {
+                file,
+                position,
+                path,
+                ..
+            } if path.is_empty() => format!("{file}:{position}"),
+            JsonProblem::Content {
+                file,
+                position,
+                path,
+                ..
+            } => format!("{file}:{position}: `{path}`"),
+        })
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            JsonProblem::Syntax { hint, .. } => hint.map(str::to_owned),
+            JsonProblem::Content { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// `text` as characters, if it is short enough to be numbered.
+pub(super) fn utf8<'t>(text: &'t [u8], file: &str) -> Result<&'t str, Error> {
+    let file = || text::printable(file);
+    if u32::try_from(text.len()).is_err() {
+        return Err(JsonProblem::TooLong {
+            file: file(),
+            size_bytes: text.len(),
+        }
+        .into());
+    }
+    std::str::from_utf8(text).map_err(|error| {
+        let offset = error.valid_up_to();
+        let byte = text.get(offset).copied().unwrap_or(0);
+        JsonProblem::Utf8 {
+            file: file(),
+            position: Position::of(text, offset),
+            byte,
+        }
+        .into()
+    })
+}
+
+/// serde_json's words for what it expected, in ours.
+const EXPECTED: &[(&str, &str)] = &[
+    ("EOF while parsing a list", "`,` or `]`"),
+    ("EOF while parsing an object", "`,` or `}`"),
+    ("EOF while parsing a string", "`\"`"),
+    ("EOF while parsing a value", "a JSON value"),
+    ("expected value", "a JSON value"),
+    ("expected ident", "`true`, `false` or `null`"),
+    (
+        "invalid escape",
+        "one of the escapes `\\\" \\\\ \\/ \\b \\f \\n \\r \\t \\u`",
+    ),
+    (
+        "invalid number",
+        "a number as JSON writes it (no leading zero or plus, digits around the point)",
+    ),
+    (
+        "number out of range",
+        "a number that a 64-bit float can hold",
+    ),
+    (
+        "invalid unicode code point",
+        "an escape of a Unicode character",
+    ),
+    (
+        "control character (\\u0000-\\u001F) found while parsing a string",
+        "control characters in strings as escapes",
+    ),
+    ("key must be a string", "a key in double quotes"),
+    (
+        "lone leading surrogate in hex escape",
+        "a low surrogate escape after the high one",
+    ),
+    (
+        "unexpected end of hex escape",
+        "a low surrogate escape after the high one",
+    ),
+    ("trailing comma", "another value after the comma"),
+    ("trailing characters", "the end of the text"),
+];
+
+/// Why serde_json could not parse `text`.
+pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Error {
+    let message = error.to_string();
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(&*message, |(message, _)| message);
+    let offset = if error.classify() == Category::Eof {
+        text.len()
+    } else {
+        offset_of(text, error)
+    };
+    let rest = text.get(offset..).unwrap_or_default();
+    let mut found = match rest.chars().next() {
+        None => "the end of the text".to_owned(),
+        Some(c) => text::quote(&c.to_string()),
+    };
+    let hint = rest
+        .starts_with('\u{feff}')
+        .then_some("the text starts with a byte order mark; remove it");
+    let expected = match EXPECTED.iter().find(|(theirs, _)| *theirs == message) {
+        Some((_, ours)) => (*ours).to_owned(),
+        None if message == "recursion limit exceeded" => {
+            found = "more".to_owned();
+            format!("at most {LEVELS} levels of nesting")
+        }
+        None => match message.strip_prefix("expected ") {
+            Some(expected) => text::printable(expected),
+            None => format!("JSON ({})", text::printable(message)),
+        },
+    };
+    JsonProblem::Syntax {
+        file: text::printable(file),
+        position: Position::of(text.as_bytes(), offset),
+        expected,
+        found,
+        hint,
+    }
+    .into()
+}
+
+/// The byte that serde_json complains of: it counts lines and bytes in a line from 1, and column 0 is the line break before.
+fn offset_of(text: &str, error: &serde_json::Error) -> usize {
+    let mut start = 0;
+    for _ in 1..error.line() {
+        let rest = text.get(start..).unwrap_or_default();
+        start += rest.find('\n').map_or(rest.len(), |at| at + 1);
+    }
+    let mut offset = (start + error.column()).saturating_sub(1).min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
+}
+
+/// All of `findings` and of the tape's own notes as one error, sorted by place.
+pub(super) fn report(
+    tape: &Tape<'_>,
+    file: &str,
+    findings: Vec<Finding<Node<'_, '_>>>,
+) -> Result<(), Error> {
+    let file = text::printable(file);
+    let mut cells = Vec::new();
+    for finding in &findings {
+        cells.push(match finding.spot {
+            Spot::Value(node) => node.cell(),
+            Spot::KeyOf(node) => node.cell().saturating_sub(1),
+        });
+    }
+    for note in tape.notes() {
+        cells.push(note.cell);
+        if let NoteKind::DoubledKey { first } = note.what {
+            cells.push(first);
+        }
+    }
+    let positions = positions(tape.text(), cells.clone());
+    let position = |cell: u32| {
+        let found = positions.binary_search_by_key(&cell, |(cell, _)| *cell);
+        found
+            .ok()
+            .and_then(|at| positions.get(at))
+            .map_or(Position { line: 1, column: 1 }, |(_, position)| *position)
+    };
+    let mut problems = Vec::new();
+    for (finding, cell) in findings.into_iter().zip(&cells) {
+        let Finding {
+            path,
+            expected,
+            found,
+            hint,
+            ..
+        } = finding;
+        let position = position(*cell);
+        problems.push((
+            *cell,
+            JsonProblem::Content {
+                file: file.clone(),
+                position,
+                path,
+                expected,
+                found,
+                hint,
+            },
+        ));
+    }
+    for note in tape.notes() {
+        let (expected, found) = match note.what {
+            NoteKind::DoubledKey { first } => (
+                "each key once".to_owned(),
+                format!("it a second time, first at {}", position(first)),
+            ),
+            NoteKind::Nul => (
+                "text without NUL characters, which Nix cannot hold".to_owned(),
+                "one".to_owned(),
+            ),
+            NoteKind::TooLarge(number) => (
+                format!("an integer of at most {}", i64::MAX),
+                format!("the number {number}"),
+            ),
+        };
+        let path = chain(&tape.steps_to(note.cell), &Path::ROOT);
+        let position = position(note.cell);
+        let problem = JsonProblem::Content {
+            file: file.clone(),
+            position,
+            path,
+            expected,
+            found,
+            hint: None,
+        };
+        problems.push((note.cell, problem));
+    }
+    problems.sort_by_key(|(cell, _)| *cell);
+    match Error::from_problems(problems.into_iter().map(|(_, problem)| problem)) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// The text of the path that `steps` make below `path`.
+fn chain(steps: &[Step<'_>], path: &Path<'_>) -> String {
+    match steps.split_first() {
+        None => path.to_string(),
+        Some((Step::Root, rest)) => chain(rest, path),
+        Some((Step::Key(key), rest)) => chain(rest, &path.key(key)),
+        Some((Step::Item(number), rest)) => chain(rest, &path.item(*number)),
+    }
+}
+
+/// The positions of `cells`, sorted by cell.
+fn positions(text: &str, mut cells: Vec<u32>) -> Vec<(u32, Position)> {
+    cells.sort_unstable();
+    cells.dedup();
+    let offsets = offsets(text, &cells);
+    // One pass for all: each position is counted on from the one before.
+    let mut out = Vec::with_capacity(cells.len());
+    let mut position = Position { line: 1, column: 1 };
+    let mut from = 0;
+    for (cell, offset) in cells.iter().zip(offsets) {
+        let between = Position::of(
+            text.as_bytes().get(from..offset).unwrap_or_default(),
+            usize::MAX,
+        );
+        if between.line > 1 {
+            position.column = 0;
+        }
+        position.line += between.line - 1;
+        position.column += between.column - usize::from(between.line == 1);
+        from = offset;
+        out.push((*cell, position));
+    }
+    out
+}
+
+/// The offsets in `text`, which is valid JSON, of the tokens with the numbers `wanted` (ascending).
+///
+/// Values and keys count, in the order of the text, as they do in a tape.
+pub(super) fn offsets(text: &str, wanted: &[u32]) -> Vec<usize> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(wanted.len());
+    let mut wanted = wanted.iter().copied().peekable();
+    let mut token = 0_u32;
+    let mut at = 0;
+    while let (Some(byte), Some(next)) = (bytes.get(at), wanted.peek()) {
+        let length = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b']' | b'}' => {
+                at += 1;
+                continue;
+            }
+            b'[' | b'{' => 1,
+            b'"' => string_length(bytes.get(at..).unwrap_or_default()),
+            _ => {
+                let rest = bytes.get(at..).unwrap_or_default();
+                let end =
+                    |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b']' | b'}');
+                rest.iter().position(end).unwrap_or(rest.len())
+            }
+        };
+        if token == *next {
+            out.push(at);
+            wanted.next();
+        }
+        token = token.saturating_add(1);
+        at += length;
+    }
+    out
+}
+
+/// The length of the JSON string at the start of `bytes`, with its quotes.
+fn string_length(bytes: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
