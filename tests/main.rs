@@ -8,4 +8,9 @@ mod archive;
 mod flake;
 // Folders of archives and wheels, through `index` and the command of that name.
 mod index;
+// Plans carried out: trees of outputs, failures, dependencies, and derivations in a real Nix.
+mod realise;
 mod support;
+
+/// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
+mod elf;

@@ -391,7 +391,7 @@ impl Section {
 
     /// Is it loaded into memory?
     pub(super) fn is_alloc(&self) -> bool {
-        self.flags & u64::from(elf::SHF_ALLOC.0) != 0
+        self.flags & elf::SHF_ALLOC.0 != 0
     }
 
     /// Does it hold bytes of the file?

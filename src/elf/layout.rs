@@ -63,6 +63,9 @@ impl From<ElfError> for Skip {
     }
 }
 
+/// Tries one rung.
+type LayOut = fn(&Request<'_>) -> Result<Draft, Skip>;
+
 /// A [`Skip::Because`].
 fn because<T>(reason: impl Into<String>) -> Result<T, Skip> {
     Err(Skip::Because(reason.into()))
@@ -99,7 +102,7 @@ pub(super) fn runpath(
         string: runpath.as_bytes(),
     };
     let mut reasons = Vec::new();
-    let rungs: [(Rung, fn(&Request<'_>) -> Result<Draft, Skip>); 4] = [
+    let rungs: [(Rung, LayOut); 4] = [
         (Rung::Slot, slot),
         (Rung::Grow, grow),
         (Rung::NewSegment, new_segment::lay_out),
@@ -358,7 +361,7 @@ impl Draft {
                 .collect::<Vec<_>>()
         };
         let (from, to) = (bytes(&before.table.entries), bytes(&after.table.entries));
-        writes.extend(changed(new_table_offset(&after), &from, &to, DYNAMIC_LEN));
+        writes.extend(changed(after.table.offset, &from, &to, DYNAMIC_LEN));
 
         if old.sections_offset != new.sections_offset {
             writes.push(Write {
@@ -378,11 +381,6 @@ impl Draft {
         writes.extend(symbols);
         writes
     }
-}
-
-/// Where the dynamic table stands; no rung moves it.
-fn new_table_offset(after: &Image) -> u64 {
-    after.table.offset
 }
 
 /// The bytes from the first to the last entry in which `new` differs from `old`.

@@ -199,7 +199,7 @@ pub(super) fn facts(
         .and_then(|table| table.value(elf::DT_FLAGS_1))
         .unwrap_or(0);
     let is_pie =
-        flags_1 & u64::from(elf::DF_1_PIE.0) != 0 || (interpreter.is_some() && soname.is_none());
+        flags_1 & elf::DF_1_PIE.0 != 0 || (interpreter.is_some() && soname.is_none());
     let kind = match elf::FileType(header.kind) {
         elf::ET_REL => ElfKind::Relocatable,
         elf::ET_EXEC => ElfKind::Executable,

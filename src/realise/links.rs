@@ -38,15 +38,28 @@ fn follow(tree: &Tree, link: &RelPath, target: &str, last: Last) -> Option<Targe
     let mut folder: Vec<String> = link.components().map(str::to_owned).collect();
     folder.pop();
     let found = walk(tree, folder, target, last, &mut MAX_HOPS.clone())?;
-    if found.is_empty() { Some(Target::Top) } else { RelPath::new(&found.join("/")).ok().map(Target::Path) }
+    if found.is_empty() {
+        Some(Target::Top)
+    } else {
+        RelPath::new(&found.join("/")).ok().map(Target::Path)
+    }
 }
 
 /// Walks `target` from the directory `at`, which consists of real directories.
-fn walk(tree: &Tree, mut at: Vec<String>, target: &str, last: Last, hops: &mut u32) -> Option<Vec<String>> {
+fn walk(
+    tree: &Tree,
+    mut at: Vec<String>,
+    target: &str,
+    last: Last,
+    hops: &mut u32,
+) -> Option<Vec<String>> {
     if target.is_empty() || target.starts_with('/') {
         return None;
     }
-    let mut components = target.split('/').filter(|component| !matches!(*component, "" | ".")).peekable();
+    let mut components = target
+        .split('/')
+        .filter(|component| !matches!(*component, "" | "."))
+        .peekable();
     while let Some(component) = components.next() {
         let is_last = components.peek().is_none();
         if component == ".." {
@@ -65,8 +78,8 @@ fn walk(tree: &Tree, mut at: Vec<String>, target: &str, last: Last, hops: &mut u
                     return None;
                 }
             }
-            Node::File(_) if !is_last => return None,
-            Node::File(_) | Node::Link { .. } | Node::Directory { .. } => {}
+            Node::File if !is_last => return None,
+            Node::File | Node::Link { .. } | Node::Directory { .. } => {}
         }
     }
     Some(at)
@@ -74,12 +87,30 @@ fn walk(tree: &Tree, mut at: Vec<String>, target: &str, last: Last, hops: &mut u
 
 /// The text of a link in the directory of `link` to `target`, both of one output; `target` is empty for the top.
 pub(super) fn relative(link: &RelPath, target: &str) -> String {
-    let folder: Vec<&str> = link.components().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect();
-    let target: Vec<&str> = target.split('/').filter(|component| !component.is_empty()).collect();
-    let shared = folder.iter().zip(&target).take_while(|(a, b)| a == b).count();
+    let folder: Vec<&str> = link
+        .components()
+        .rev()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    let target: Vec<&str> = target
+        .split('/')
+        .filter(|component| !component.is_empty())
+        .collect();
+    let shared = folder
+        .iter()
+        .zip(&target)
+        .take_while(|(a, b)| a == b)
+        .count();
     let up = std::iter::repeat_n("..", folder.len().saturating_sub(shared));
     let text: Vec<&str> = up.chain(target.into_iter().skip(shared)).collect();
-    if text.is_empty() { ".".to_owned() } else { text.join("/") }
+    if text.is_empty() {
+        ".".to_owned()
+    } else {
+        text.join("/")
+    }
 }
 
 #[cfg(test)]
@@ -112,11 +143,21 @@ mod tests {
             "share/empty/",
         ]);
         for (link, target, expected_name, expected_end) in [
-            ("lib/libx.so", "libx.so.1", "lib/libx.so.1", "lib/libx.so.1.2"),
+            (
+                "lib/libx.so",
+                "libx.so.1",
+                "lib/libx.so.1",
+                "lib/libx.so.1.2",
+            ),
             ("a/b", "../lib64/libx.so", "lib/libx.so", "lib/libx.so.1.2"),
             ("a", "lib64", "lib64", "lib"),
             ("a", "lib64/", "lib64", "lib"),
-            ("a", "./lib/../lib/libx.so.1.2", "lib/libx.so.1.2", "lib/libx.so.1.2"),
+            (
+                "a",
+                "./lib/../lib/libx.so.1.2",
+                "lib/libx.so.1.2",
+                "lib/libx.so.1.2",
+            ),
             ("a/b", "..", "top", "top"),
             ("a/b", "../..", "nothing", "nothing"),
             ("a", "../lib", "nothing", "nothing"),
@@ -129,8 +170,16 @@ mod tests {
             ("a", "lib/libx.so/..", "nothing", "nothing"),
             ("a", "share/empty", "share/empty", "share/empty"),
         ] {
-            assert_eq!(shown(named(&tree, &rel(link), target)), expected_name, "{link} -> {target}");
-            assert_eq!(shown(end(&tree, &rel(link), target)), expected_end, "{link} -> {target}");
+            assert_eq!(
+                shown(named(&tree, &rel(link), target)),
+                expected_name,
+                "{link} -> {target}"
+            );
+            assert_eq!(
+                shown(end(&tree, &rel(link), target)),
+                expected_end,
+                "{link} -> {target}"
+            );
         }
     }
 

@@ -81,14 +81,21 @@ pub enum Event<'a> {
 /// The archive is not the one of the manifest, or is one that must not be unpacked; two paths land in one place; a
 /// link dangles; an ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing; two outputs
 /// would refer to each other; an output exists already; I/O fails. The outputs are then as they were before.
-pub fn realise(plan: &Plan, staging: Staging, progress: &mut dyn FnMut(Event<'_>)) -> Result<Report, Error> {
-    let archive_name = file_name(&plan.archive.relative_path);
+pub fn realise(
+    plan: &Plan,
+    staging: Staging,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Report, Error> {
+    let archive_name = file_name(plan.archive.relative_path());
     progress(Event::Phase(Phase::Verify));
     let source = File::open(&plan.src)
         .map_err(|source| RealiseError::io("open", &plan.src, source))
         .map_err(Error::from)?;
     let verified = hash::verify(source, archive_name, &plan.archive.expected())?;
-    progress(Event::Note(&format!("{}: sha256 and size are the manifest's", text::printable(archive_name))));
+    progress(Event::Note(&format!(
+        "{}: sha256 and size are the manifest's",
+        text::printable(archive_name)
+    )));
 
     let stage = Stage::new(&plan.outputs, staging)?;
     progress(Event::Phase(Phase::Unpack));
@@ -110,7 +117,10 @@ pub fn realise(plan: &Plan, staging: Staging, progress: &mut dyn FnMut(Event<'_>
         Some(machine) => patch::patch(machine, plan, &tree, &split, &stage, references, progress)?,
         None => {
             references.check(&plan.package)?;
-            progress(Event::Note(&format!("{}: no RUNPATHs on this platform, nothing is patched", plan.platform)));
+            progress(Event::Note(&format!(
+                "{}: no RUNPATHs on this platform, nothing is patched",
+                plan.platform
+            )));
             (Vec::new(), Vec::new())
         }
     };

@@ -1,18 +1,15 @@
 //! Who needs which library, and the RUNPATHs that follow from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 
+use super::Event;
 use super::error::{Missing, RealiseError};
 use super::links::{self, Target};
 use super::references::References;
 use super::report::{LeftAlone, Patched};
 use super::split::{PieceKind, Split};
 use super::stage::Stage;
-use super::tree::{Identity, Node, Tree};
-use super::Event;
+use super::tree::{Node, Tree};
 use crate::elf::{self, ElfKind, Facts};
 use crate::error::Error;
 use crate::fatbin;
@@ -21,6 +18,7 @@ use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
 use crate::relpath::RelPath;
 use crate::resolve::{self, Abi, Answer, Libraries};
+use crate::text;
 
 /// The folders of a dependency that are searched, as the dynamic loader would not: by name.
 const LIBRARY_FOLDERS: &[&str] = &["lib", "lib64"];
@@ -38,7 +36,6 @@ enum Dir {
 struct Object<'a> {
     from: &'a RelPath,
     at: &'a Placement,
-    identity: Identity,
     facts: Facts,
 }
 
@@ -68,25 +65,41 @@ pub(super) fn patch(
     let mut left_alone = Vec::new();
     let mut abis = BTreeMap::new();
     for piece in split.pieces() {
-        let PieceKind::File(identity) = piece.kind else { continue };
+        if piece.kind != PieceKind::File {
+            continue;
+        }
         let path = stage.dir(piece.to.output)?.join(&piece.to.path);
-        let Some(facts) = elf::read(&path)? else { continue };
+        let Some(facts) = elf::read(&path)? else {
+            continue;
+        };
         let abi = Abi::of(&facts);
         if abi != Some(machine) {
-            let found = LeftAlone { output: piece.to.output, path: piece.to.path.clone(), machine: facts.machine.to_string() };
+            let found = LeftAlone {
+                output: piece.to.output,
+                path: piece.to.path.clone(),
+                machine: facts.machine.to_string(),
+            };
             progress(Event::Note(&found.to_string()));
             left_alone.push(found);
         }
         if let Some(abi) = abi.filter(|_| is_loadable(&facts)) {
             abis.insert(&piece.from, abi);
             if abi == machine {
-                objects.push(Object { from: &piece.from, at: &piece.to, identity, facts });
+                objects.push(Object {
+                    from: &piece.from,
+                    at: &piece.to,
+                    facts,
+                });
             }
         }
     }
 
     let mut libraries = own_libraries(tree, split, &abis);
-    let needed: BTreeSet<&str> = objects.iter().flat_map(|object| &object.facts.needed).map(String::as_str).collect();
+    let needed: BTreeSet<&str> = objects
+        .iter()
+        .flat_map(|object| &object.facts.needed)
+        .map(String::as_str)
+        .collect();
     add_dependencies(&mut libraries, plan, &needed)?;
 
     let mut missing: BTreeMap<&str, Missing> = BTreeMap::new();
@@ -94,7 +107,9 @@ pub(super) fn patch(
     for object in &objects {
         let mut dirs = Vec::new();
         for soname in &object.facts.needed {
-            match libraries.answer(machine, soname, &plan.allowed_missing, |dir| rank(dir, object.at)) {
+            match libraries.answer(machine, soname, &plan.allowed_missing, |dir| {
+                rank(dir, object.at)
+            }) {
                 Answer::Host(_) => {}
                 Answer::Directory(dir) => {
                     if let Dir::Own { output, .. } = &dir {
@@ -125,11 +140,19 @@ pub(super) fn patch(
         };
         let runpath = as_text(&|dir| dir.in_store(plan))?;
         let symbolic = as_text(&|dir| Some(dir.symbolic()))?;
-        edits.push(Edit { object, runpath, symbolic });
+        edits.push(Edit {
+            object,
+            runpath,
+            symbolic,
+        });
     }
     if !missing.is_empty() {
         let package = format!("{} ({})", plan.package, plan.platform);
-        return Err(RealiseError::Missing { package, missing: missing.into_values().collect() }.into());
+        return Err(RealiseError::Missing {
+            package,
+            missing: missing.into_values().collect(),
+        }
+        .into());
     }
     references.check(&plan.package)?;
     let patched = carry_out(&edits, stage, progress)?;
@@ -161,7 +184,10 @@ fn own_libraries(tree: &Tree, split: &Split, abis: &BTreeMap<&RelPath, Abi>) -> 
         // A link to a stub from somewhere else is still a stub.
         let is_stub = is_stubs_folder(folder(&file));
         if let Some(abi) = abis.get(&file).filter(|_| !is_stub || file == piece.from) {
-            let dir = Dir::Own { output: piece.to.output, path: folder(&piece.to.path).to_owned() };
+            let dir = Dir::Own {
+                output: piece.to.output,
+                path: folder(&piece.to.path).to_owned(),
+            };
             libraries.add(piece.to.path.file_name(), *abi, dir);
         }
     }
@@ -169,10 +195,18 @@ fn own_libraries(tree: &Tree, split: &Split, abis: &BTreeMap<&RelPath, Abi>) -> 
 }
 
 /// Adds what the plan's dependencies have of the libraries `needed`.
-fn add_dependencies(libraries: &mut Libraries<Dir>, plan: &Plan, needed: &BTreeSet<&str>) -> Result<(), Error> {
+fn add_dependencies(
+    libraries: &mut Libraries<Dir>,
+    plan: &Plan,
+    needed: &BTreeSet<&str>,
+) -> Result<(), Error> {
     for (name, root) in &plan.dependencies {
         if !root.is_dir() {
-            return Err(RealiseError::NoDependency { package: name.clone(), path: root.clone() }.into());
+            return Err(RealiseError::NoDependency {
+                package: name.clone(),
+                path: root.clone(),
+            }
+            .into());
         }
         for &folder in LIBRARY_FOLDERS {
             for soname in needed.iter().filter(|soname| is_file_name(soname)) {
@@ -180,8 +214,19 @@ fn add_dependencies(libraries: &mut Libraries<Dir>, plan: &Plan, needed: &BTreeS
                 if !path.is_file() {
                     continue;
                 }
-                if let Some(abi) = elf::read(&path)?.filter(is_loadable).as_ref().and_then(Abi::of) {
-                    libraries.add(soname, abi, Dir::Dependency { name: name.clone(), folder });
+                if let Some(abi) = elf::read(&path)?
+                    .filter(is_loadable)
+                    .as_ref()
+                    .and_then(Abi::of)
+                {
+                    libraries.add(
+                        soname,
+                        abi,
+                        Dir::Dependency {
+                            name: name.clone(),
+                            folder,
+                        },
+                    );
                 }
             }
         }
@@ -222,7 +267,9 @@ fn is_stubs_folder(path: &str) -> bool {
 }
 
 fn folder(path: &RelPath) -> &str {
-    path.as_str().rsplit_once('/').map_or("", |(folder, _)| folder)
+    path.as_str()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder)
 }
 
 impl Dir {
@@ -251,47 +298,56 @@ fn unspeakable(plan: &Plan, dir: &Dir) -> Error {
         Dir::Own { output, .. } => plan.outputs.get(output),
         Dir::Dependency { name, .. } => plan.dependencies.get(name),
     };
-    RealiseError::Name { path: path.cloned().unwrap_or_default() }.into()
+    RealiseError::Name {
+        path: path.cloned().unwrap_or_default(),
+    }
+    .into()
 }
 
-/// Where a missing library might come from.
+/// Where a missing library might come from, as a hint.
 fn remedy(plan: &Plan, machine: Abi, soname: &str, other_machines: &[Abi]) -> String {
+    let shown = text::quote(soname);
     if !other_machines.is_empty() {
-        let machines: Vec<String> = other_machines.iter().map(ToString::to_string).collect();
-        return format!("there is one for {}, but this file is for {machine}", machines.join(" and "));
+        let machines: Vec<String> = other_machines.iter().map(Abi::to_string).collect();
+        let machines = machines.join(" and ");
+        return format!("{shown} is there for {machines}, but these files are for {machine}");
     }
     match resolve::known_package(soname) {
         Some(package) if plan.dependencies.contains_key(package) => {
-            format!("the dependency `{package}` should have it, but has not: is it of another version?")
+            format!(
+                "{shown} should be in the dependency `{package}`, but is not: is that one of another version?"
+            )
         }
-        Some(package) if package == plan.package => "this package should have it, but has not".to_owned(),
-        Some(package) => format!("`{package}` has it: add that package to `dependencies`"),
-        None => "add the package that has it to `dependencies`, or this name to `allowedMissing` if hosts have it".to_owned(),
+        Some(package) if package == plan.package => {
+            format!("{shown} should be in this package, but is not")
+        }
+        Some(package) => format!("{shown} is in `{package}`: add that package to `dependencies`"),
+        None => format!(
+            "add the package that has {shown} to `dependencies`, or the name to `allowedMissing` if hosts have it"
+        ),
     }
 }
 
-/// Edits the files, each once.
-fn carry_out(edits: &[Edit<'_>], stage: &Stage, progress: &mut dyn FnMut(Event<'_>)) -> Result<Vec<Patched>, Error> {
-    let mut done: BTreeMap<Identity, &str> = BTreeMap::new();
+/// Edits the files.
+fn carry_out(
+    edits: &[Edit<'_>],
+    stage: &Stage,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Vec<Patched>, Error> {
     let mut patched = Vec::new();
     for edit in edits {
-        let path = stage.dir(edit.object.at.output)?.join(&edit.object.at.path);
-        match done.get(&edit.object.identity) {
-            // A second name of a file that has this value by now: asking again writes nothing.
-            Some(runpath) if *runpath == edit.runpath => {}
-            // A second name that needs another value needs a file of its own.
-            Some(_) => separate(&path)?,
-            None => {
-                done.insert(edit.object.identity, &edit.runpath);
-            }
-        }
-        let found = set_runpath(&path, &edit.runpath)?;
-        let architectures = fatbin::architectures(&path)?.iter().map(ToString::to_string).collect();
+        let Placement { output, path } = edit.object.at;
+        let file = stage.dir(*output)?.join(path);
+        let rung = elf::set_runpath(&file, &edit.runpath)?.rung;
+        let architectures = fatbin::architectures(&file)?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let entry = Patched {
-            output: edit.object.at.output,
-            path: edit.object.at.path.clone(),
+            output: *output,
+            path: path.clone(),
             runpath: edit.symbolic.clone(),
-            rung: found.to_string(),
+            rung: rung.to_string(),
             architectures,
         };
         progress(Event::Note(&entry.to_string()));
@@ -300,46 +356,25 @@ fn carry_out(edits: &[Edit<'_>], stage: &Stage, progress: &mut dyn FnMut(Event<'
     Ok(patched)
 }
 
-/// Edits one file, also one that its owner may not write to.
-fn set_runpath(path: &Path, runpath: &str) -> Result<elf::Rung, Error> {
-    let metadata = fs::metadata(path).map_err(|source| RealiseError::io("look at", path, source))?;
-    let mode = metadata.permissions().mode();
-    let set_mode = |mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode))
-            .map_err(|source| RealiseError::io("change the mode of", path, source))
-    };
-    let is_writable = mode & 0o200 != 0;
-    if !is_writable {
-        set_mode(mode | 0o200)?;
-    }
-    let patched = elf::set_runpath(path, runpath)?;
-    if !is_writable {
-        set_mode(mode)?;
-    }
-    Ok(patched.rung)
-}
-
-/// Gives `path` a file of its own instead of another name of one.
-fn separate(path: &Path) -> Result<(), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".cuda-redist");
-    let copy = PathBuf::from(name);
-    let failed = |source| RealiseError::io("separate a hard link at", path, source);
-    fs::copy(path, &copy).map_err(failed)?;
-    fs::rename(&copy, path).map_err(failed)?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn nearer_folders_are_better_and_stubs_satisfy_nobody_else() {
-        let at = |output, path: &str| Placement { output, path: RelPath::new(path).unwrap() };
-        let own = |output, path: &str| Dir::Own { output, path: path.to_owned() };
+        let at = |output, path: &str| Placement {
+            output,
+            path: RelPath::new(path).unwrap(),
+        };
+        let own = |output, path: &str| Dir::Own {
+            output,
+            path: path.to_owned(),
+        };
         let file = at(OutputName::Bin, "bin/tool");
-        let dependency = Dir::Dependency { name: "libx".to_owned(), folder: "lib" };
+        let dependency = Dir::Dependency {
+            name: "libx".to_owned(),
+            folder: "lib",
+        };
         let order = [
             own(OutputName::Bin, "bin"),
             own(OutputName::Bin, "bin/plugins/x"),
@@ -347,17 +382,34 @@ mod tests {
             own(OutputName::Out, "nvvm/lib64"),
             dependency,
         ];
-        assert!(order.windows(2).all(|pair| rank(&pair[0], &file) < rank(&pair[1], &file)), "{order:?}");
-        for stubs in [own(OutputName::Stubs, "lib/x"), own(OutputName::Lib, "lib/stubs")] {
+        assert!(
+            order
+                .windows(2)
+                .all(|pair| rank(&pair[0], &file) < rank(&pair[1], &file)),
+            "{order:?}"
+        );
+        for stubs in [
+            own(OutputName::Stubs, "lib/x"),
+            own(OutputName::Lib, "lib/stubs"),
+        ] {
             assert_eq!(rank(&stubs, &file), None, "{stubs:?}");
         }
         let stub = at(OutputName::Stubs, "lib/stubs/libx.so");
-        assert_eq!(rank(&own(OutputName::Stubs, "lib/stubs"), &stub), Some((0, 0)));
+        assert_eq!(
+            rank(&own(OutputName::Stubs, "lib/stubs"), &stub),
+            Some((0, 0))
+        );
     }
 
     #[test]
     fn a_name_with_a_slash_is_no_file_name() {
-        for (soname, expected) in [("libx.so.1", true), ("a/libx.so", false), ("/libx.so", false), ("..", false), ("", false)] {
+        for (soname, expected) in [
+            ("libx.so.1", true),
+            ("a/libx.so", false),
+            ("/libx.so", false),
+            ("..", false),
+            ("", false),
+        ] {
             assert_eq!(is_file_name(soname), expected, "{soname}");
         }
     }

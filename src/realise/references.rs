@@ -18,9 +18,13 @@ impl References {
     /// `file` of the output `from` holds the store path of the output `to`, because of `what` there.
     pub(super) fn add(&mut self, from: OutputName, to: OutputName, file: &str, what: &str) {
         if from != to {
-            self.why
-                .entry((from, to))
-                .or_insert_with(|| format!("`{from}` to `{to}` ({} to {})", text::quote(file), text::quote(what)));
+            self.why.entry((from, to)).or_insert_with(|| {
+                format!(
+                    "`{from}` to `{to}` ({} to {})",
+                    text::quote(file),
+                    text::quote(what)
+                )
+            });
         }
     }
 
@@ -31,14 +35,21 @@ impl References {
     pub(super) fn check(&self, package: &str) -> Result<(), Error> {
         match self.cycle() {
             None => Ok(()),
-            Some(steps) => Err(RealiseError::Cycle { package: package.to_owned(), steps }.into()),
+            Some(steps) => Err(RealiseError::Cycle {
+                package: package.to_owned(),
+                steps,
+            }
+            .into()),
         }
     }
 
     /// The steps of a shortest circle; `None` when there is none.
     fn cycle(&self) -> Option<Vec<String>> {
         let starts: BTreeSet<OutputName> = self.why.keys().map(|(from, _)| *from).collect();
-        starts.into_iter().filter_map(|start| self.way_back(start)).min_by_key(Vec::len)
+        starts
+            .into_iter()
+            .filter_map(|start| self.way_back(start))
+            .min_by_key(Vec::len)
     }
 
     /// The shortest way from `start` back to itself, breadth first.

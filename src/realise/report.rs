@@ -85,16 +85,33 @@ impl fmt::Display for OutputReport {
 
 impl fmt::Display for Patched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Patched { output, path, runpath, rung, architectures } = self;
+        let Patched {
+            output,
+            path,
+            runpath,
+            rung,
+            architectures,
+        } = self;
         write!(f, "{output}: {path}: RUNPATH {runpath} ({rung})")?;
-        if architectures.is_empty() { Ok(()) } else { write!(f, ", device code for {}", architectures.join(" ")) }
+        if architectures.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ", device code for {}", architectures.join(" "))
+        }
     }
 }
 
 impl fmt::Display for LeftAlone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LeftAlone { output, path, machine } = self;
-        write!(f, "{output}: {path}: left alone, it is for another machine ({machine})")
+        let LeftAlone {
+            output,
+            path,
+            machine,
+        } = self;
+        write!(
+            f,
+            "{output}: {path}: left alone, it is for another machine ({machine})"
+        )
     }
 }
 
@@ -110,7 +127,7 @@ impl Report {
             version: plan.version.to_string(),
             platform: plan.platform.to_string(),
             variant: plan.variant.clone(),
-            archive: plan.archive.relative_path.clone(),
+            archive: plan.archive.relative_path().to_owned(),
             outputs,
             patched,
             left_alone,
@@ -122,7 +139,12 @@ impl Report {
         let outputs: serde_json::Map<String, Value> = self
             .outputs
             .iter()
-            .map(|output| (output.name.to_string(), json!({ "files": output.files, "links": output.links })))
+            .map(|output| {
+                (
+                    output.name.to_string(),
+                    json!({ "files": output.files, "links": output.links }),
+                )
+            })
             .collect();
         let patched: Vec<Value> = self
             .patched
@@ -160,7 +182,9 @@ impl Report {
     pub(super) fn write(&self, out: &Path) -> Result<(), Error> {
         let path = out.join(PATH);
         let folder = path.parent().unwrap_or(out);
-        fs::create_dir_all(folder).map_err(|source| RealiseError::io("make the directory", folder, source))?;
-        fs::write(&path, self.to_json()).map_err(|source| RealiseError::io("write the report", &path, source).into())
+        fs::create_dir_all(folder)
+            .map_err(|source| RealiseError::io("make the directory", folder, source))?;
+        fs::write(&path, self.to_json())
+            .map_err(|source| RealiseError::io("write the report", &path, source).into())
     }
 }

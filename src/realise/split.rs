@@ -10,10 +10,10 @@ use super::links::{self, Target};
 use super::references::References;
 use super::report::{self, OutputReport};
 use super::stage::{Stage, move_file};
-use super::tree::{Identity, Node, Tree};
+use super::tree::{Node, Tree};
 use crate::error::Error;
-use crate::plan::outputs::{Placement, place};
 use crate::plan::OutputName;
+use crate::plan::outputs::{Placement, place};
 use crate::relpath::RelPath;
 
 /// Where everything goes. **Shape**: no two pieces have the same place, none is below a piece that is no directory.
@@ -37,7 +37,7 @@ pub(super) struct Piece {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PieceKind {
     /// A file, moved as it is.
-    File(Identity),
+    File,
     /// A link with this text.
     Link(String),
     /// A directory with nothing in it; others come into being with their content.
@@ -60,7 +60,7 @@ impl Split {
         for (path, node) in tree.iter() {
             let to = place(path, &declared);
             let kind = match node {
-                Node::File(identity) => PieceKind::File(*identity),
+                Node::File => PieceKind::File,
                 Node::Directory { is_empty: true } => PieceKind::EmptyDirectory,
                 Node::Directory { is_empty: false } => continue,
                 Node::Link { target } => {
@@ -69,7 +69,11 @@ impl Split {
                     PieceKind::Link(link_text(outputs, &to, output, &location)?)
                 }
             };
-            pieces.push(Piece { from: path.clone(), to, kind });
+            pieces.push(Piece {
+                from: path.clone(),
+                to,
+                kind,
+            });
         }
         check_places(&pieces)?;
         Ok(Split { pieces })
@@ -90,21 +94,24 @@ impl Split {
             let target = stage.dir(piece.to.output)?.join(&piece.to.path);
             let folder = match piece.kind {
                 PieceKind::EmptyDirectory => target.as_path(),
-                PieceKind::File(_) | PieceKind::Link(_) => target.parent().unwrap_or(&target),
+                PieceKind::File | PieceKind::Link(_) => target.parent().unwrap_or(&target),
             };
             if made.insert(folder.to_owned()) {
-                fs::create_dir_all(folder).map_err(|source| RealiseError::io("make the directory", folder, source))?;
+                fs::create_dir_all(folder)
+                    .map_err(|source| RealiseError::io("make the directory", folder, source))?;
             }
             match &piece.kind {
-                PieceKind::File(_) => move_file(&unpacked.join(&piece.from), &target)?,
+                PieceKind::File => move_file(&unpacked.join(&piece.from), &target)?,
                 PieceKind::Link(text) => {
-                    symlink(text, &target).map_err(|source| RealiseError::io("make the link", &target, source))?;
+                    symlink(text, &target)
+                        .map_err(|source| RealiseError::io("make the link", &target, source))?;
                 }
                 PieceKind::EmptyDirectory => {}
             }
         }
-        fs::remove_dir_all(unpacked)
-            .map_err(|source| RealiseError::io("remove the unpacked archive", unpacked, source).into())
+        fs::remove_dir_all(unpacked).map_err(|source| {
+            RealiseError::io("remove the unpacked archive", unpacked, source).into()
+        })
     }
 
     /// How much goes to each of `outputs`, in their order.
@@ -112,10 +119,18 @@ impl Split {
         outputs
             .keys()
             .map(|output| {
-                let mut counted = OutputReport { name: *output, files: 0, links: 0 };
-                for piece in self.pieces.iter().filter(|piece| piece.to.output == *output) {
+                let mut counted = OutputReport {
+                    name: *output,
+                    files: 0,
+                    links: 0,
+                };
+                for piece in self
+                    .pieces
+                    .iter()
+                    .filter(|piece| piece.to.output == *output)
+                {
                     match piece.kind {
-                        PieceKind::File(_) => counted.files += 1,
+                        PieceKind::File => counted.files += 1,
                         PieceKind::Link(_) => counted.links += 1,
                         PieceKind::EmptyDirectory => {}
                     }
@@ -170,14 +185,25 @@ impl<'a> Homes<'a> {
     }
 
     /// The output and the path in it (empty: the top) that the link `link` must lead to.
-    fn of_target(&self, tree: &Tree, link: &RelPath, target: &str) -> Result<(OutputName, String), Error> {
-        let dangling = || RealiseError::DanglingLink { link: link.to_string(), target: target.to_owned() };
+    fn of_target(
+        &self,
+        tree: &Tree,
+        link: &RelPath,
+        target: &str,
+    ) -> Result<(OutputName, String), Error> {
+        let dangling = || RealiseError::DanglingLink {
+            link: link.to_string(),
+            target: target.to_owned(),
+        };
         let path = match links::named(tree, link, target).ok_or_else(dangling)? {
             // The report lies in `out`, so that there always is one.
             Target::Top => return Ok((OutputName::Out, String::new())),
             Target::Path(path) => path,
         };
-        let Placement { output, path: location } = place(&path, self.declared);
+        let Placement {
+            output,
+            path: location,
+        } = place(&path, self.declared);
         if !matches!(tree.node(&path), Some(Node::Directory { is_empty: false })) {
             return Ok((output, location.to_string()));
         }
@@ -187,9 +213,15 @@ impl<'a> Homes<'a> {
             (true, ..) => Ok((output, location.to_string())),
             (false, Some(only), None) => Ok((*only, location.to_string())),
             (false, ..) => {
-                let outputs: Vec<String> = spread.iter().map(|output| format!("`{output}`")).collect();
+                let outputs: Vec<String> =
+                    spread.iter().map(|output| format!("`{output}`")).collect();
                 let outputs = outputs.join(", ");
-                Err(RealiseError::LinkToSplit { link: link.to_string(), target: target.to_owned(), outputs }.into())
+                Err(RealiseError::LinkToSplit {
+                    link: link.to_string(),
+                    target: target.to_owned(),
+                    outputs,
+                }
+                .into())
             }
         }
     }
@@ -199,7 +231,10 @@ impl<'a> Homes<'a> {
 /// Two pieces have the same place, one lies below another that is no directory, or one is where the report goes.
 fn check_places(pieces: &[Piece]) -> Result<(), Error> {
     let mut taken: BTreeMap<(OutputName, &str), &str> = BTreeMap::new();
-    taken.insert((OutputName::Out, report::PATH), "the report of this program");
+    taken.insert(
+        (OutputName::Out, report::PATH),
+        "the report of this program",
+    );
     for piece in pieces {
         let Placement { output, path } = &piece.to;
         if piece.kind == PieceKind::EmptyDirectory {
@@ -227,7 +262,13 @@ fn check_places(pieces: &[Piece]) -> Result<(), Error> {
 }
 
 fn collision(output: OutputName, to: &RelPath, first: &str, second: &RelPath) -> Error {
-    RealiseError::Collision { output, to: to.to_string(), first: first.to_owned(), second: second.to_string() }.into()
+    RealiseError::Collision {
+        output,
+        to: to.to_string(),
+        first: first.to_owned(),
+        second: second.to_string(),
+    }
+    .into()
 }
 
 #[cfg(test)]
@@ -248,17 +289,27 @@ mod tests {
     ];
 
     fn outputs(names: &[OutputName]) -> BTreeMap<OutputName, PathBuf> {
-        names.iter().map(|name| (*name, PathBuf::from(format!("/store/{name}")))).collect()
+        names
+            .iter()
+            .map(|name| (*name, PathBuf::from(format!("/store/{name}"))))
+            .collect()
     }
 
     fn split(lines: &[&str], names: &[OutputName]) -> Result<Vec<String>, String> {
         let mut references = References::default();
-        let split = Split::new(&Tree::sample(lines), &outputs(names), &mut references).map_err(|error| error.render())?;
-        let shown = split.pieces().iter().map(|Piece { to: Placement { output, path }, kind, .. }| match kind {
-            PieceKind::File(_) => format!("{output}: {path}"),
-            PieceKind::Link(text) => format!("{output}: {path} -> {text}"),
-            PieceKind::EmptyDirectory => format!("{output}: {path}/"),
-        });
+        let split = Split::new(&Tree::sample(lines), &outputs(names), &mut references)
+            .map_err(|error| error.render())?;
+        let shown = split.pieces().iter().map(
+            |Piece {
+                 to: Placement { output, path },
+                 kind,
+                 ..
+             }| match kind {
+                PieceKind::File => format!("{output}: {path}"),
+                PieceKind::Link(text) => format!("{output}: {path} -> {text}"),
+                PieceKind::EmptyDirectory => format!("{output}: {path}/"),
+            },
+        );
         let shown = shown.collect();
         references.check("foo").map_err(|error| error.render())?;
         Ok(shown)
@@ -335,13 +386,24 @@ mod tests {
             ),
         ] {
             let message = split(lines, ALL).unwrap_err();
-            assert!(message.contains(expected), "{lines:?}:\n{message}\nexpected\n{expected}");
+            assert!(
+                message.contains(expected),
+                "{lines:?}:\n{message}\nexpected\n{expected}"
+            );
         }
     }
 
     #[test]
     fn fewer_outputs_heal_circles_and_spread_folders() {
-        let lines = &["bin/x -> ../lib/x", "lib/x", "lib/y -> ../bin/z", "bin/z", "all -> nvvm", "nvvm/x.a", "nvvm/x.pc"];
+        let lines = &[
+            "bin/x -> ../lib/x",
+            "lib/x",
+            "lib/y -> ../bin/z",
+            "bin/z",
+            "all -> nvvm",
+            "nvvm/x.a",
+            "nvvm/x.pc",
+        ];
         assert_eq!(
             split(lines, &[OutputName::Out]).unwrap(),
             [

@@ -43,24 +43,48 @@ impl Stage {
     ///
     /// # Errors
     /// There is something at a final path already, or the path cannot stand in a RUNPATH; a directory cannot be made.
-    pub(super) fn new(outputs: &BTreeMap<OutputName, PathBuf>, staging: Staging) -> Result<Stage, Error> {
-        let mut stage = Stage { outputs: BTreeMap::new(), is_complete: false };
+    pub(super) fn new(
+        outputs: &BTreeMap<OutputName, PathBuf>,
+        staging: Staging,
+    ) -> Result<Stage, Error> {
+        let mut stage = Stage {
+            outputs: BTreeMap::new(),
+            is_complete: false,
+        };
         for (output, path) in outputs {
             let speakable = path.to_str().is_some_and(|text| !text.contains([':', '$']));
             if !path.is_absolute() || !speakable {
-                return Err(RealiseError::OutputPath { output: *output, path: path.clone() }.into());
+                return Err(RealiseError::OutputPath {
+                    output: *output,
+                    path: path.clone(),
+                }
+                .into());
             }
             if path.symlink_metadata().is_ok() {
-                return Err(RealiseError::OutputExists { output: *output, path: path.clone() }.into());
+                return Err(RealiseError::OutputExists {
+                    output: *output,
+                    path: path.clone(),
+                }
+                .into());
             }
             let hidden = match staging {
                 Staging::InPlace => None,
                 Staging::Beside => Some(hidden_beside(path)?),
             };
-            let dir = hidden.as_ref().map_or_else(|| path.clone(), |hidden| hidden.path().join("output"));
+            let dir = hidden
+                .as_ref()
+                .map_or_else(|| path.clone(), |hidden| hidden.path().join("output"));
             make_dir(&dir)?;
             let is_in_place = hidden.is_none();
-            stage.outputs.insert(*output, Output { dir, path: path.clone(), hidden, is_in_place });
+            stage.outputs.insert(
+                *output,
+                Output {
+                    dir,
+                    path: path.clone(),
+                    hidden,
+                    is_in_place,
+                },
+            );
         }
         Ok(stage)
     }
@@ -81,9 +105,14 @@ impl Stage {
     /// # Errors
     /// One cannot be moved; then none is left.
     pub(super) fn commit(mut self) -> Result<(), Error> {
-        for output in self.outputs.values_mut().filter(|output| !output.is_in_place) {
-            fs::rename(&output.dir, &output.path)
-                .map_err(|source| RealiseError::io("move the finished output to", &output.path, source))?;
+        for output in self
+            .outputs
+            .values_mut()
+            .filter(|output| !output.is_in_place)
+        {
+            fs::rename(&output.dir, &output.path).map_err(|source| {
+                RealiseError::io("move the finished output to", &output.path, source)
+            })?;
             output.is_in_place = true;
         }
         self.is_complete = true;
@@ -116,7 +145,8 @@ fn hidden_beside(path: &Path) -> Result<TempDir, Error> {
 }
 
 fn make_dir(path: &Path) -> Result<(), Error> {
-    fs::create_dir(path).map_err(|source| RealiseError::io("make the directory", path, source).into())
+    fs::create_dir(path)
+        .map_err(|source| RealiseError::io("make the directory", path, source).into())
 }
 
 /// Moves a file; copies where source and target are on different file systems.
@@ -137,7 +167,10 @@ mod tests {
     use super::*;
 
     fn outputs(root: &Path) -> BTreeMap<OutputName, PathBuf> {
-        BTreeMap::from([(OutputName::Out, root.join("out")), (OutputName::Lib, root.join("lib"))])
+        BTreeMap::from([
+            (OutputName::Out, root.join("out")),
+            (OutputName::Lib, root.join("lib")),
+        ])
     }
 
     fn entries(root: &Path) -> Vec<String> {
@@ -173,7 +206,12 @@ mod tests {
         fs::write(root.path().join("out/mine"), "").unwrap();
         for staging in [Staging::InPlace, Staging::Beside] {
             let error = Stage::new(&outputs(root.path()), staging).err().unwrap();
-            assert!(error.render().contains("expected a path that does not exist yet"), "{error}");
+            assert!(
+                error
+                    .render()
+                    .contains("expected a path that does not exist yet"),
+                "{error}"
+            );
             assert_eq!(entries(root.path()), ["out"], "{staging:?}");
             assert_eq!(entries(&root.path().join("out")), ["mine"], "{staging:?}");
         }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::error::RealiseError;
@@ -23,27 +22,13 @@ pub(super) enum Node {
         /// Nothing lies in it.
         is_empty: bool,
     },
-    /// A regular file.
-    File(Identity),
+    /// A regular file; the unpacker makes copies of hard links, so that each is a file of its own.
+    File,
     /// A symbolic link.
     Link {
         /// Its text.
         target: String,
     },
-}
-
-/// Which file on the disk it is; hard links have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    /// The identity of the file that `metadata` belongs to.
-    pub(super) fn of(metadata: &fs::Metadata) -> Identity {
-        Identity { device: metadata.dev(), inode: metadata.ino() }
-    }
 }
 
 impl Tree {
@@ -70,14 +55,24 @@ impl Tree {
             let name = entry.file_name().into_string().map_err(|_| bad_name())?;
             let text = at.map_or(name.clone(), |at| format!("{at}/{name}"));
             let rel_path = RelPath::new(&text).map_err(|_| bad_name())?;
-            let metadata = entry.metadata().map_err(|source| RealiseError::io("look at", &path, source))?;
+            let metadata = entry
+                .metadata()
+                .map_err(|source| RealiseError::io("look at", &path, source))?;
             let node = if metadata.is_dir() {
-                Node::Directory { is_empty: self.read_below(&path, Some(&rel_path))? }
+                Node::Directory {
+                    is_empty: self.read_below(&path, Some(&rel_path))?,
+                }
             } else if metadata.is_symlink() {
-                let target = fs::read_link(&path).map_err(|source| RealiseError::io("read the link", &path, source))?;
-                Node::Link { target: target.into_os_string().into_string().map_err(|_| bad_name())? }
+                let target = fs::read_link(&path)
+                    .map_err(|source| RealiseError::io("read the link", &path, source))?;
+                Node::Link {
+                    target: target
+                        .into_os_string()
+                        .into_string()
+                        .map_err(|_| bad_name())?,
+                }
             } else if metadata.is_file() {
-                Node::File(Identity::of(&metadata))
+                Node::File
             } else {
                 return Err(RealiseError::FileType { path }.into());
             };
@@ -102,15 +97,23 @@ impl Tree {
     /// A tree for tests: `name/` is an empty directory, `name -> target` a link, all else a file.
     pub(super) fn sample(lines: &[&str]) -> Tree {
         let mut nodes = BTreeMap::new();
-        for (number, line) in lines.iter().enumerate() {
+        for line in lines {
             let (path, node) = match (line.split_once(" -> "), line.strip_suffix('/')) {
-                (Some((path, target)), _) => (path, Node::Link { target: target.to_owned() }),
+                (Some((path, target)), _) => (
+                    path,
+                    Node::Link {
+                        target: target.to_owned(),
+                    },
+                ),
                 (None, Some(path)) => (path, Node::Directory { is_empty: true }),
-                (None, None) => (*line, Node::File(Identity { device: 1, inode: number as u64 })),
+                (None, None) => (*line, Node::File),
             };
             let mut parents = path;
             while let Some((parent, _)) = parents.rsplit_once('/') {
-                nodes.insert(RelPath::new(parent).unwrap(), Node::Directory { is_empty: false });
+                nodes.insert(
+                    RelPath::new(parent).unwrap(),
+                    Node::Directory { is_empty: false },
+                );
                 parents = parent;
             }
             nodes.insert(RelPath::new(path).unwrap(), node);

@@ -154,5 +154,5 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
 fn is_bss(section: &Section) -> bool {
     section.kind == elf::SHT_NOBITS
         && section.is_alloc()
-        && section.flags & u64::from(elf::SHF_TLS.0) == 0
+        && section.flags & elf::SHF_TLS.0 == 0
 }
