@@ -105,7 +105,7 @@ pub(crate) enum Refusal {
     OnlyInRecord { path: String },
     #[error("sha256 mismatch\n  specified: {specified}  (RECORD)\n  got:       {got}")]
     RecordDigest { specified: String, got: String },
-    #[error("cannot read it")]
+    #[error("cannot read the data")]
     Read {
         #[source]
         source: io::Error,

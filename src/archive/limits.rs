@@ -24,11 +24,11 @@ pub(super) const OUTPUT_BYTES: u64 = 64 << 30;
 
 /// Bytes that may come out of any archive, however small: so that small archives of text, which compress well,
 /// are never refused.
-pub(super) const OUTPUT_FREE_BYTES: u64 = 256 << 20;
+pub(super) const OUTPUT_FREE_BYTES: u64 = 64 << 20;
 
 /// Most bytes out per byte in, beyond [`OUTPUT_FREE_BYTES`]. Libraries compress 2 to 10 times, text up to 20 times;
 /// bombs reach 1000 (deflate) and 7000 (LZMA).
-pub(super) const OUTPUT_RATIO: u64 = 200;
+pub(super) const OUTPUT_RATIO: u64 = 100;
 
 /// Memory of the .xz decoder, in bytes. `xz -9`, the largest preset, needs 65 MiB.
 pub(super) const DECODER_BYTES: u64 = 256 << 20;
@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn output_grows_with_the_archive_up_to_the_cap() {
         for (archive_bytes, expected) in [
-            (0, 268_435_456),
-            (312_000, 330_835_456),
+            (0, 67_108_864),
+            (312_000, 98_308_864),
             (1 << 30, OUTPUT_BYTES),
             (u64::MAX, OUTPUT_BYTES),
         ] {

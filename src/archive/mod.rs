@@ -88,8 +88,9 @@ fn is_wheel(name: &str) -> bool {
 #[derive(Debug)]
 struct ArchiveError {
     archive: String,
-    /// Number (from one) and quoted name of the entry at fault; `None` when it is the whole archive.
-    entry: Option<(u64, String)>,
+    /// Number (from one) and, where it could be read, quoted name of the entry at fault; `None` when it is the whole
+    /// archive.
+    entry: Option<(u64, Option<String>)>,
     /// Boxed: errors should be small, and this one is rare.
     refusal: Box<Refusal>,
 }
@@ -103,10 +104,19 @@ impl ArchiveError {
         }
     }
 
+    /// The entry `number`, whose header could not even be read.
+    fn nameless(archive: &str, number: u64, refusal: Refusal) -> ArchiveError {
+        ArchiveError {
+            archive: archive.to_owned(),
+            entry: Some((number, None)),
+            refusal: Box::new(refusal),
+        }
+    }
+
     fn entry(archive: &str, number: u64, name: &[u8], refusal: Refusal) -> ArchiveError {
         ArchiveError {
             archive: archive.to_owned(),
-            entry: Some((number, text::quote_bytes(name))),
+            entry: Some((number, Some(text::quote_bytes(name)))),
             refusal: Box::new(refusal),
         }
     }
@@ -136,7 +146,8 @@ impl Problem for ArchiveError {
     fn place(&self) -> Option<String> {
         let archive = text::printable(&self.archive);
         Some(match &self.entry {
-            Some((number, name)) => format!("{archive}: entry {number} {name}"),
+            Some((number, Some(name))) => format!("{archive}: entry {number} {name}"),
+            Some((number, None)) => format!("{archive}: entry {number}"),
             None => archive,
         })
     }
@@ -147,12 +158,14 @@ impl Problem for ArchiveError {
                 "this looks like a web page: the download address is wrong or needs a login"
                     .to_owned(),
             ),
-            Refusal::EndMarker => {
-                Some("the download looks cut short; remove it and fetch again".to_owned())
-            }
-            Refusal::Read { source } if source.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Some("the download looks cut short; remove it and fetch again".to_owned())
-            }
+            Refusal::EndMarker => Some(
+                "the file is cut short or has extra bytes at its end; remove it and fetch again"
+                    .to_owned(),
+            ),
+            Refusal::Read { source } if source.kind() == std::io::ErrorKind::UnexpectedEof => Some(
+                "the file is cut short or has extra bytes at its end; remove it and fetch again"
+                    .to_owned(),
+            ),
             Refusal::Zip64 => Some("repack it as .tar.xz".to_owned()),
             Refusal::Component { .. }
             | Refusal::Absolute

@@ -32,17 +32,16 @@ pub(super) fn unpack(input: impl Read, archive: &str, tree: &mut Tree) -> Result
         .map_err(whole)?
         .raw(true)
     {
-        let failed = |name: &[u8], refusal| {
-            ArchiveError::entry(archive, number.saturating_add(1), name, refusal)
-        };
-        let mut entry = entry.map_err(|error| failed(b"", Refusal::read(error)))?;
-        if extensions
-            .take_from(&mut entry)
-            .map_err(|refusal| failed(&entry.path_bytes(), refusal))?
+        let next = number.saturating_add(1);
+        let mut entry =
+            entry.map_err(|error| ArchiveError::nameless(archive, next, Refusal::read(error)))?;
+        let extension = extensions.take_from(&mut entry);
+        if extension
+            .map_err(|refusal| ArchiveError::entry(archive, next, &entry.path_bytes(), refusal))?
         {
             continue;
         }
-        number = number.saturating_add(1);
+        number = next;
         let extended = std::mem::take(&mut extensions);
         let name = extended
             .path
@@ -84,6 +83,11 @@ fn place<R: Read>(
     let kind = header.entry_type();
     let mode = header.mode().map_err(Refusal::read)?;
     let size = entry.size();
+    if size > limits::OUTPUT_BYTES {
+        return Err(Refusal::Output {
+            limit: limits::OUTPUT_BYTES,
+        });
+    }
     if let Some(pax) = extended.size
         && pax != size.to_string()
     {

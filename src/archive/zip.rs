@@ -61,12 +61,7 @@ impl<'f> Zip<'f> {
             let name = match self.archive.by_index_data(index) {
                 Ok(data) => data.name_raw().to_vec(),
                 Err(error) => {
-                    return Err(ArchiveError::entry(
-                        archive,
-                        number,
-                        b"",
-                        Refusal::zip(error),
-                    ));
+                    return Err(ArchiveError::nameless(archive, number, Refusal::zip(error)));
                 }
             };
             let member = self.member(index, number, &name);

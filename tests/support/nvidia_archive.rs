@@ -206,7 +206,7 @@ pub fn xz(bytes: &[u8]) -> Vec<u8> {
 
 /// `bytes` as one .gz member.
 pub fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).expect("into memory");
     encoder.finish().expect("into memory")
 }
