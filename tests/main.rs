@@ -3,3 +3,8 @@
 #![allow(unreachable_pub, reason = "nothing leaves this binary")]
 
 mod support;
+
+/// The C interface of the plugin against a fake evaluator, `host.cc`.
+mod ffi;
+/// `builtins.cudaRedist` in a real Nix, in a store of its own.
+mod plugin;
