@@ -14,3 +14,7 @@ mod support;
 
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
 mod elf;
+/// The C interface of the plugin against a fake evaluator, `host.cc`.
+mod ffi;
+/// `builtins.cudaRedist` in a real Nix, in a store of its own.
+mod plugin;

@@ -110,3 +110,14 @@ pub fn dir() -> tempfile::TempDir {
         .tempdir()
         .expect("a temporary folder")
 }
+
+/// The built plugin, from `CUDA_REDIST_PLUGIN` or where `make plugin` puts it; `None` (after a visible [`skip`]) where there is none.
+pub fn plugin(test: &str) -> Option<PathBuf> {
+    let built = root().join("target/plugin/lib/nix/plugins/cuda-redist.so");
+    let file = std::env::var_os("CUDA_REDIST_PLUGIN").map_or(built, PathBuf::from);
+    if file.is_file() {
+        return Some(file);
+    }
+    skip(test, "the plugin is not built (`make plugin`)");
+    None
+}
