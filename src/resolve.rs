@@ -139,7 +139,10 @@ pub fn host(machine: Abi, soname: &str) -> Option<Host> {
 
 /// The redistributable that usually has `soname`; `None` for libraries that are not NVIDIA's.
 pub fn known_package(soname: &str) -> Option<&'static str> {
-    KNOWN_PACKAGES.iter().find(|(start, _)| soname.starts_with(start)).map(|(_, package)| *package)
+    KNOWN_PACKAGES
+        .iter()
+        .find(|(start, _)| soname.starts_with(start))
+        .map(|(_, package)| *package)
 }
 
 /// How one NEEDED entry is satisfied.
@@ -164,14 +167,19 @@ pub struct Libraries<D> {
 
 impl<D> Default for Libraries<D> {
     fn default() -> Libraries<D> {
-        Libraries { by_name: BTreeMap::new() }
+        Libraries {
+            by_name: BTreeMap::new(),
+        }
     }
 }
 
 impl<D: Clone> Libraries<D> {
     /// Adds the file (or link) `file_name` for `machine` in `directory`.
     pub fn add(&mut self, file_name: &str, machine: Abi, directory: D) {
-        self.by_name.entry(file_name.to_owned()).or_default().push((machine, directory));
+        self.by_name
+            .entry(file_name.to_owned())
+            .or_default()
+            .push((machine, directory));
     }
 
     /// Who satisfies `soname` for a file of `machine`.
@@ -186,9 +194,18 @@ impl<D: Clone> Libraries<D> {
         allowed: &[String],
         rank: impl Fn(&D) -> Option<K>,
     ) -> Answer<D> {
-        let named = self.by_name.get(soname).map(Vec::as_slice).unwrap_or_default();
-        let usable = named.iter().filter_map(|(of, directory)| Some((*of, rank(directory)?, directory)));
-        let best = usable.clone().filter(|(of, ..)| *of == machine).min_by(|(_, a, _), (_, b, _)| a.cmp(b));
+        let named = self
+            .by_name
+            .get(soname)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let usable = named
+            .iter()
+            .filter_map(|(of, directory)| Some((*of, rank(directory)?, directory)));
+        let best = usable
+            .clone()
+            .filter(|(of, ..)| *of == machine)
+            .min_by(|(_, a, _), (_, b, _)| a.cmp(b));
         if let Some((.., directory)) = best {
             return Answer::Directory(directory.clone());
         }
@@ -240,18 +257,38 @@ mod tests {
         libraries.add("libcuda.so.1", Abi::X86_64, 4);
         libraries.add("libstub.so.1", Abi::X86_64, 9);
         let allowed = ["libnuma.so.1".to_owned()];
-        let answer = |machine, soname| libraries.answer(machine, soname, &allowed, |dir| (*dir != 9).then_some(*dir));
+        let answer = |machine, soname| {
+            libraries.answer(machine, soname, &allowed, |dir| (*dir != 9).then_some(*dir))
+        };
         assert_eq!(answer(Abi::X86_64, "libx.so.1"), Answer::Directory(3));
         assert_eq!(answer(Abi::Aarch64, "libx.so.1"), Answer::Directory(1));
         assert_eq!(
             answer(Abi::Ppc64le, "libx.so.1"),
-            Answer::Missing { other_machines: vec![Abi::X86_64, Abi::Aarch64] }
+            Answer::Missing {
+                other_machines: vec![Abi::X86_64, Abi::Aarch64]
+            }
         );
         assert_eq!(answer(Abi::X86_64, "libcuda.so.1"), Answer::Directory(4));
-        assert_eq!(answer(Abi::Aarch64, "libcuda.so.1"), Answer::Host(Host::Driver));
-        assert_eq!(answer(Abi::X86_64, "libnuma.so.1"), Answer::Host(Host::Allowed));
-        assert_eq!(answer(Abi::X86_64, "libnuma.so"), Answer::Missing { other_machines: vec![] });
-        assert_eq!(answer(Abi::X86_64, "libstub.so.1"), Answer::Missing { other_machines: vec![] });
+        assert_eq!(
+            answer(Abi::Aarch64, "libcuda.so.1"),
+            Answer::Host(Host::Driver)
+        );
+        assert_eq!(
+            answer(Abi::X86_64, "libnuma.so.1"),
+            Answer::Host(Host::Allowed)
+        );
+        assert_eq!(
+            answer(Abi::X86_64, "libnuma.so"),
+            Answer::Missing {
+                other_machines: vec![]
+            }
+        );
+        assert_eq!(
+            answer(Abi::X86_64, "libstub.so.1"),
+            Answer::Missing {
+                other_machines: vec![]
+            }
+        );
     }
 
     #[test]

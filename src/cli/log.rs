@@ -26,7 +26,8 @@ enum Form {
 impl Log {
     /// The form that fits where this process runs.
     pub(super) fn for_this_process() -> Log {
-        let form = if env::var_os("NIX_BUILD_TOP").is_some() && env::var_os("NIX_LOG_FD").is_some() {
+        let form = if env::var_os("NIX_BUILD_TOP").is_some() && env::var_os("NIX_LOG_FD").is_some()
+        {
             Form::Nix
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
@@ -63,7 +64,10 @@ impl Drop for Log {
 
 /// Nix reads such lines from a build's output since 2.0 (`handleJSONLogMessage`, `setPhase`).
 fn nix_phase(phase: Phase) -> String {
-    format!("@nix {}", json!({ "action": "setPhase", "phase": phase.name() }))
+    format!(
+        "@nix {}",
+        json!({ "action": "setPhase", "phase": phase.name() })
+    )
 }
 
 /// Writes one line. A reader that went away is no reason to stop working.
@@ -77,6 +81,9 @@ mod tests {
 
     #[test]
     fn phases_are_in_the_form_that_nix_reads() {
-        assert_eq!(nix_phase(Phase::Unpack), r#"@nix {"action":"setPhase","phase":"unpack"}"#);
+        assert_eq!(
+            nix_phase(Phase::Unpack),
+            r#"@nix {"action":"setPhase","phase":"unpack"}"#
+        );
     }
 }

@@ -16,9 +16,13 @@ use crate::text;
 
 #[derive(Debug, thiserror::Error)]
 enum RealiseProblem {
-    #[error("expected `--plan FILE`, or a derivation with structured attributes around this process, found neither")]
+    #[error(
+        "expected `--plan FILE`, or a derivation with structured attributes around this process, found neither"
+    )]
     NoPlan,
-    #[error("expected `--out` together with `--plan`, found it alone: inside a derivation Nix says where outputs go")]
+    #[error(
+        "expected `--out` together with `--plan`, found it alone: inside a derivation Nix says where outputs go"
+    )]
     OutWithoutPlan,
     #[error("expected `NAME=DIR` for `--out`, found {}", text::quote(.found))]
     OutSyntax { found: String },
@@ -37,7 +41,11 @@ enum RealiseProblem {
 
 impl Problem for RealiseProblem {
     fn kind(&self) -> Kind {
-        if matches!(self, RealiseProblem::Io { .. }) { Kind::Fault } else { Kind::Usage }
+        if matches!(self, RealiseProblem::Io { .. }) {
+            Kind::Fault
+        } else {
+            Kind::Usage
+        }
     }
 
     fn place(&self) -> Option<String> {
@@ -49,9 +57,10 @@ impl Problem for RealiseProblem {
 
     fn hint(&self) -> Option<String> {
         match self {
-            RealiseProblem::NoPlan => {
-                Some("in a derivation, set `__structuredAttrs = true` and `args = [ \"realise\" ]`".to_owned())
-            }
+            RealiseProblem::NoPlan => Some(
+                "in a derivation, set `__structuredAttrs = true` and `args = [ \"realise\" ]`"
+                    .to_owned(),
+            ),
             RealiseProblem::OutSyntax { .. } | RealiseProblem::OutName { .. } => {
                 Some("for example `--out lib=./result-lib`".to_owned())
             }
@@ -66,11 +75,17 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     let (file, staging) = match &args.plan {
         Some(file) => (file.clone(), Staging::Beside),
         None if !args.outputs.is_empty() => return Err(RealiseProblem::OutWithoutPlan.into()),
-        None => (structured_attributes().ok_or(RealiseProblem::NoPlan)?, Staging::InPlace),
+        None => (
+            structured_attributes().ok_or(RealiseProblem::NoPlan)?,
+            Staging::InPlace,
+        ),
     };
     let place = file.to_string_lossy().into_owned();
-    let text = fs::read(&file)
-        .map_err(|source| RealiseProblem::Io { action: "read the plan", place: place.clone(), source })?;
+    let text = fs::read(&file).map_err(|source| RealiseProblem::Io {
+        action: "read the plan",
+        place: place.clone(),
+        source,
+    })?;
     let plan = plan::read(&text, &place, outputs)?;
 
     let log = Log::for_this_process();
@@ -83,7 +98,12 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
             io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         }) {
-            return Err(RealiseProblem::Io { action: "write the report", place: "stdout".to_owned(), source }.into());
+            return Err(RealiseProblem::Io {
+                action: "write the report",
+                place: "stdout".to_owned(),
+                source,
+            }
+            .into());
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -103,9 +123,16 @@ fn structured_attributes() -> Option<PathBuf> {
 fn outputs(typed: &[String]) -> Result<Option<BTreeMap<OutputName, PathBuf>>, RealiseProblem> {
     let mut outputs = BTreeMap::new();
     for text in typed {
-        let syntax = || RealiseProblem::OutSyntax { found: text.clone() };
-        let (name, dir) = text.split_once('=').filter(|(_, dir)| !dir.is_empty()).ok_or_else(syntax)?;
-        let output: OutputName = name.parse().map_err(|_| RealiseProblem::OutName { found: name.to_owned() })?;
+        let syntax = || RealiseProblem::OutSyntax {
+            found: text.clone(),
+        };
+        let (name, dir) = text
+            .split_once('=')
+            .filter(|(_, dir)| !dir.is_empty())
+            .ok_or_else(syntax)?;
+        let output: OutputName = name.parse().map_err(|_| RealiseProblem::OutName {
+            found: name.to_owned(),
+        })?;
         let dir = std::path::absolute(dir).map_err(|source| RealiseProblem::Io {
             action: "make the path absolute",
             place: dir.to_owned(),
@@ -124,7 +151,14 @@ mod tests {
 
     #[test]
     fn outputs_are_name_and_directory() {
-        let typed = |texts: &[&str]| outputs(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let typed = |texts: &[&str]| {
+            outputs(
+                &texts
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
         assert_eq!(typed(&[]).unwrap(), None);
         let good = typed(&["out=/a", "lib=/b=c"]).unwrap().unwrap();
         assert_eq!(good[&OutputName::Out], Path::new("/a"));

@@ -21,7 +21,12 @@ pub fn runpath(driver_paths: &[String], satisfied_by: &[LibraryDir]) -> String {
         LibraryDir::Origin => None,
         LibraryDir::At(dir) => Some(dir.as_str()),
     });
-    for entry in driver_paths.iter().map(String::as_str).chain(dirs).chain(["$ORIGIN"]) {
+    for entry in driver_paths
+        .iter()
+        .map(String::as_str)
+        .chain(dirs)
+        .chain(["$ORIGIN"])
+    {
         if !entries.contains(&entry) {
             entries.push(entry);
         }
@@ -39,9 +44,21 @@ mod tests {
         for (drivers, dirs, expected) in [
             (&[][..], vec![], "$ORIGIN"),
             (&["/d"], vec![], "/d:$ORIGIN"),
-            (&["/d", "/wsl"], vec![at("/b"), at("/a")], "/d:/wsl:/b:/a:$ORIGIN"),
-            (&["/d"], vec![LibraryDir::Origin, at("/a"), at("/a")], "/d:/a:$ORIGIN"),
-            (&["/d"], vec![at("/d"), at("/a"), LibraryDir::Origin], "/d:/a:$ORIGIN"),
+            (
+                &["/d", "/wsl"],
+                vec![at("/b"), at("/a")],
+                "/d:/wsl:/b:/a:$ORIGIN",
+            ),
+            (
+                &["/d"],
+                vec![LibraryDir::Origin, at("/a"), at("/a")],
+                "/d:/a:$ORIGIN",
+            ),
+            (
+                &["/d"],
+                vec![at("/d"), at("/a"), LibraryDir::Origin],
+                "/d:/a:$ORIGIN",
+            ),
         ] {
             let drivers: Vec<String> = drivers.iter().map(|&path| path.to_owned()).collect();
             assert_eq!(runpath(&drivers, &dirs), expected, "{drivers:?} {dirs:?}");

@@ -22,10 +22,6 @@ pub(super) enum RealiseError {
     },
     #[error("expected a path that does not exist yet, found one for the output `{output}`")]
     OutputExists { output: OutputName, path: PathBuf },
-    #[error(
-        "expected an absolute path of valid UTF-8 without `:` and `$`, found one that cannot stand in a RUNPATH"
-    )]
-    OutputPath { output: OutputName, path: PathBuf },
     #[error("expected an output `{output}`, found none in the plan")]
     NoOutput { output: OutputName },
     #[error(
@@ -118,7 +114,7 @@ impl Problem for RealiseError {
     fn kind(&self) -> Kind {
         match self {
             RealiseError::Io { .. } => Kind::Fault,
-            RealiseError::OutputExists { .. } | RealiseError::OutputPath { .. } => Kind::Usage,
+            RealiseError::OutputExists { .. } => Kind::Usage,
             _ => Kind::Rejected,
         }
     }
@@ -129,9 +125,6 @@ impl Problem for RealiseError {
             | RealiseError::OutputExists { path, .. }
             | RealiseError::Name { path }
             | RealiseError::FileType { path } => shown(path),
-            RealiseError::OutputPath { output, path } => {
-                format!("output `{output}`: {}", shown(path))
-            }
             RealiseError::NoOutput { .. } => "`outputs`".to_owned(),
             RealiseError::Collision { second, .. } => text::printable(second),
             RealiseError::DanglingLink { link, .. } | RealiseError::LinkToSplit { link, .. } => {

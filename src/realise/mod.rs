@@ -86,7 +86,7 @@ pub fn realise(
     staging: Staging,
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Report, Error> {
-    let archive_name = file_name(plan.archive.relative_path());
+    let archive_name = file_name(&plan.archive.relative_path);
     progress(Event::Phase(Phase::Verify));
     let source = File::open(&plan.src)
         .map_err(|source| RealiseError::io("open", &plan.src, source))

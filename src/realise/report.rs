@@ -127,7 +127,7 @@ impl Report {
             version: plan.version.to_string(),
             platform: plan.platform.to_string(),
             variant: plan.variant.clone(),
-            archive: plan.archive.relative_path().to_owned(),
+            archive: plan.archive.relative_path.clone(),
             outputs,
             patched,
             left_alone,

@@ -32,8 +32,8 @@ struct Output {
     dir: PathBuf,
     /// Where it will be.
     path: PathBuf,
-    /// The hidden directory around `dir`; `None` when it grows in place.
-    hidden: Option<TempDir>,
+    /// The hidden directory around `dir`, which removes itself when dropped; `None` when it grows in place.
+    _hidden: Option<TempDir>,
     /// Is there something of ours at `path`?
     is_in_place: bool,
 }
@@ -42,7 +42,7 @@ impl Stage {
     /// Makes an empty directory for each of `outputs` (name and final path).
     ///
     /// # Errors
-    /// There is something at a final path already, or the path cannot stand in a RUNPATH; a directory cannot be made.
+    /// There is something at a final path already; a directory cannot be made.
     pub(super) fn new(
         outputs: &BTreeMap<OutputName, PathBuf>,
         staging: Staging,
@@ -52,14 +52,6 @@ impl Stage {
             is_complete: false,
         };
         for (output, path) in outputs {
-            let speakable = path.to_str().is_some_and(|text| !text.contains([':', '$']));
-            if !path.is_absolute() || !speakable {
-                return Err(RealiseError::OutputPath {
-                    output: *output,
-                    path: path.clone(),
-                }
-                .into());
-            }
             if path.symlink_metadata().is_ok() {
                 return Err(RealiseError::OutputExists {
                     output: *output,
@@ -81,7 +73,7 @@ impl Stage {
                 Output {
                     dir,
                     path: path.clone(),
-                    hidden,
+                    _hidden: hidden,
                     is_in_place,
                 },
             );
@@ -128,10 +120,6 @@ impl Drop for Stage {
         for output in self.outputs.values().filter(|output| output.is_in_place) {
             // Nobody is left to tell: the error that brought us here is the one to report.
             let _ = fs::remove_dir_all(&output.path);
-        }
-        // The hidden directories remove themselves.
-        for output in self.outputs.values_mut() {
-            drop(output.hidden.take());
         }
     }
 }
@@ -214,14 +202,6 @@ mod tests {
             );
             assert_eq!(entries(root.path()), ["out"], "{staging:?}");
             assert_eq!(entries(&root.path().join("out")), ["mine"], "{staging:?}");
-        }
-    }
-
-    #[test]
-    fn paths_that_a_runpath_cannot_hold_are_refused() {
-        for path in ["relative", "/with:colon", "/with$dollar"] {
-            let outputs = BTreeMap::from([(OutputName::Out, PathBuf::from(path))]);
-            assert!(Stage::new(&outputs, Staging::Beside).is_err(), "{path}");
         }
     }
 }
