@@ -273,3 +273,142 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use object::elf::{DynamicTag, ProgramType};
+
+    use super::super::image::Dynamic;
+    use super::super::{ByteOrder, Class};
+    use super::*;
+
+    fn segment(kind: ProgramType, offset: u64, size: u64, align: u64) -> Segment {
+        let (vaddr, memory_size) = (offset, size);
+        Segment {
+            kind,
+            flags: 4,
+            offset,
+            vaddr,
+            paddr: vaddr,
+            file_size: size,
+            memory_size,
+            align,
+        }
+    }
+
+    /// Headers, an interpreter and two loaded segments, one section of code.
+    fn image() -> Image {
+        let section = Section {
+            name: 1,
+            kind: elf::SHT_PROGBITS,
+            flags: 2,
+            addr: 0x1100,
+            offset: 0x1100,
+            size: 16,
+            link: 0,
+            info: 0,
+            align: 16,
+            entry_size: 0,
+        };
+        Image {
+            header: Header {
+                class: Class::Elf64,
+                order: ByteOrder::Little,
+                kind: 3,
+                machine: 62,
+                segments_offset: 64,
+                segment_count: 3,
+                sections_offset: 0x3000,
+                section_count: 1,
+                names_section: 0,
+            },
+            segments: vec![
+                segment(elf::PT_INTERP, 0x200, 28, 1),
+                segment(elf::PT_LOAD, 0, 0x1000, 0x1000),
+                segment(elf::PT_LOAD, 0x1000, 0x1000, 0x1000),
+            ],
+            sections: vec![section],
+            table: Table {
+                offset: 0x1800,
+                entries: vec![
+                    Dynamic {
+                        tag: elf::DT_STRTAB,
+                        value: 0x300,
+                    },
+                    Dynamic {
+                        tag: elf::DT_INIT,
+                        value: 0x1100,
+                    },
+                    Dynamic {
+                        tag: elf::DT_PLTGOT,
+                        value: 0x9000,
+                    },
+                    Dynamic {
+                        tag: elf::DT_NULL,
+                        value: 0,
+                    },
+                ],
+                used: 3,
+                strings_offset: 0x300,
+                strings_size: 10,
+            },
+        }
+    }
+
+    fn set(image: &mut Image, tag: DynamicTag, value: u64) {
+        image
+            .table
+            .entries
+            .iter_mut()
+            .find(|entry| entry.tag == tag)
+            .unwrap()
+            .value = value;
+    }
+
+    #[test]
+    fn broken_rules_are_found() {
+        type Change = fn(&mut Image);
+        let cases: [(Option<&str>, Change); 9] = [
+            (None, |_| {}),
+            (None, |after| {
+                after
+                    .segments
+                    .push(segment(elf::PT_LOAD, 0x4000, 16, 0x1000))
+            }),
+            // What was not backed by the file before need not be now.
+            (None, |after| set(after, elf::DT_PLTGOT, 0x9999)),
+            (
+                Some("a new PT_LOAD congruent modulo its alignment"),
+                |after| {
+                    after.segments.push(Segment {
+                        vaddr: 0x4008,
+                        ..segment(elf::PT_LOAD, 0x4000, 16, 0x1000)
+                    });
+                },
+            ),
+            (Some("program headers inside the first PT_LOAD"), |after| {
+                after.header.segments_offset = 0x2000
+            }),
+            (Some("PT_INTERP before the first PT_LOAD"), |after| {
+                after.segments.rotate_left(1)
+            }),
+            (Some("an address backed by the file"), |after| {
+                set(after, elf::DT_STRTAB, 0x7000)
+            }),
+            (Some("as many sections as before"), |after| {
+                after.sections.clear()
+            }),
+            (Some("code and data where they were"), |after| {
+                after.sections[0].addr += 8
+            }),
+        ];
+        for (index, (expected, change)) in cases.into_iter().enumerate() {
+            let mut after = image();
+            change(&mut after);
+            let found = compare(&image(), &after)
+                .err()
+                .map(|(expected, _)| expected);
+            assert_eq!(found.as_deref(), expected, "case {index}");
+        }
+    }
+}

@@ -599,3 +599,32 @@ fn grow(request: &Request<'_>) -> Result<Draft, Skip> {
     });
     Ok(draft)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_changed_entries_are_written() {
+        let write = |offset, bytes: &[u8]| {
+            Some(Write {
+                offset,
+                bytes: bytes.to_vec(),
+            })
+        };
+        for (old, new, expected) in [
+            ("aabbcc", "aabbcc", None),
+            ("aabbcc", "aaxbcc", write(102, b"xb")),
+            ("aabbcc", "xabbcx", write(100, b"xabbcx")),
+            ("aabb", "aabbcc", write(104, b"cc")),
+            ("aabbcc", "aacc", write(102, b"cc")),
+            ("", "", None),
+        ] {
+            assert_eq!(
+                changed(100, old.as_bytes(), new.as_bytes(), 2),
+                expected,
+                "{old} {new}"
+            );
+        }
+    }
+}

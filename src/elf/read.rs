@@ -198,8 +198,7 @@ pub(super) fn facts(
     let flags_1 = table
         .and_then(|table| table.value(elf::DT_FLAGS_1))
         .unwrap_or(0);
-    let is_pie =
-        flags_1 & elf::DF_1_PIE.0 != 0 || (interpreter.is_some() && soname.is_none());
+    let is_pie = flags_1 & elf::DF_1_PIE.0 != 0 || (interpreter.is_some() && soname.is_none());
     let kind = match elf::FileType(header.kind) {
         elf::ET_REL => ElfKind::Relocatable,
         elf::ET_EXEC => ElfKind::Executable,
@@ -304,4 +303,99 @@ fn note(fields: &mut Fields<'_>, align: usize) -> Option<Option<String>> {
     let _ = fields.bytes(padding);
     let is_build_id = name == b"GNU\0" && kind == elf::NT_GNU_BUILD_ID.0 && !data.is_empty();
     Some(is_build_id.then(|| data_encoding::HEXLOWER.encode(data)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &[u8], kind: u32, data: &[u8], align: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for number in [name.len() as u32, data.len() as u32, kind] {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(name);
+        bytes.resize(bytes.len().next_multiple_of(4).next_multiple_of(align), 0);
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(align), 0);
+        bytes
+    }
+
+    #[test]
+    fn notes_are_walked() {
+        let id = Some(Some("0102".to_owned()));
+        for (name, bytes, align, expected) in [
+            ("none", Vec::new(), 4, vec![None]),
+            (
+                "build id",
+                entry(b"GNU\0", 3, &[1, 2], 4),
+                4,
+                vec![id.clone(), None],
+            ),
+            (
+                "other owner",
+                entry(b"stapsdt\0", 3, &[1, 2], 4),
+                4,
+                vec![Some(None), None],
+            ),
+            (
+                "other kind",
+                entry(b"GNU\0", 1, &[1, 2], 4),
+                4,
+                vec![Some(None), None],
+            ),
+            (
+                "behind others",
+                [entry(b"x\0", 3, &[7; 5], 4), entry(b"GNU\0", 3, &[1, 2], 4)].concat(),
+                4,
+                vec![Some(None), id.clone()],
+            ),
+            (
+                "behind properties",
+                [
+                    entry(b"GNU\0", 5, &[7; 12], 8),
+                    entry(b"GNU\0", 3, &[1, 2], 8),
+                ]
+                .concat(),
+                8,
+                vec![Some(None), id],
+            ),
+            (
+                "cut name",
+                vec![9, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, b'G'],
+                4,
+                vec![None],
+            ),
+            (
+                "huge data",
+                entry(b"GNU\0", 3, &[], 4)
+                    .into_iter()
+                    .chain([255; 12])
+                    .collect(),
+                4,
+                vec![Some(None), None],
+            ),
+        ] {
+            let mut fields = Fields::little(&bytes);
+            let found: Vec<_> = expected.iter().map(|_| note(&mut fields, align)).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn machines_have_names_and_page_sizes() {
+        for (number, name, page) in [
+            (62, "x86_64", 0x1000),
+            (183, "aarch64", 0x10000),
+            (21, "ppc64", 0x10000),
+            (190, "cuda", 0x10000),
+            (7777, "machine 7777", 0x10000),
+        ] {
+            let machine = Machine::new(number);
+            assert_eq!(
+                (machine.to_string().as_str(), machine.page_size()),
+                (name, page)
+            );
+        }
+    }
 }

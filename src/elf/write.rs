@@ -114,3 +114,93 @@ impl Old {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::edit::Rung;
+    use super::*;
+
+    fn plan(writes: &[(u64, &[u8])]) -> Plan {
+        let write = |(offset, bytes): &(u64, &[u8])| Write {
+            offset: *offset,
+            bytes: bytes.to_vec(),
+        };
+        Plan {
+            rung: Rung::Grow,
+            writes: writes.iter().map(write).collect(),
+        }
+    }
+
+    fn source(dir: &std::path::Path) -> Source {
+        let path = dir.join("file");
+        std::fs::write(&path, "0123456789").unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        file.set_times(FileTimes::new().set_modified(long_ago))
+            .unwrap();
+        Source::new(file, "file".to_owned()).unwrap()
+    }
+
+    #[test]
+    fn accepted_writes_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut source = source(dir.path());
+        let plan = plan(&[(10, b"tail"), (2, b"xy")]);
+        let seen = |source: &Source| {
+            assert_eq!(
+                source.read(0, source.size(), "all").unwrap(),
+                b"01xy456789tail"
+            );
+            Ok(())
+        };
+        assert_eq!(apply(&mut source, &plan, seen).unwrap(), 6);
+        assert_eq!(
+            std::fs::read(dir.path().join("file")).unwrap(),
+            b"01xy456789tail"
+        );
+    }
+
+    #[test]
+    fn refused_writes_are_taken_back() {
+        for writes in [
+            &[(10, &b"tail"[..]), (2, b"xy")][..],
+            // Behind the end, across the end, over one another.
+            &[(20, b"far"), (8, b"abcd"), (7, b"ABCD"), (0, b"")],
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut source = source(dir.path());
+            let time = source.file().metadata().unwrap().modified().unwrap();
+            let refuse = |_: &Source| Err(("rules kept".to_owned(), "one broken".to_owned()));
+            let error = apply(&mut source, &plan(writes), refuse).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "cannot set RUNPATH: the edited file breaks a rule: expected rules kept, found one broken; file left unchanged"
+            );
+            assert_eq!(
+                std::fs::read(dir.path().join("file")).unwrap(),
+                b"0123456789",
+                "{writes:?}"
+            );
+            assert_eq!(
+                source.file().metadata().unwrap().modified().unwrap(),
+                time,
+                "{writes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn failed_writes_are_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "0123456789").unwrap();
+        // Opened for reading only: the first write fails.
+        let mut source = Source::open(&path).unwrap();
+        let error = apply(&mut source, &plan(&[(2, b"xy")]), |_| Ok(())).unwrap_err();
+        assert!(
+            error.to_string().starts_with("cannot write the file"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
+    }
+}

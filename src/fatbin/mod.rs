@@ -310,3 +310,212 @@ fn entries(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fatbin entry with `payload` bytes behind a header of `header` bytes.
+    fn entry(kind: u16, number: u32, flags: u64, header: u32, payload: usize) -> Vec<u8> {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.extend(0x0101_u16.to_le_bytes());
+        bytes.extend(header.to_le_bytes());
+        bytes.extend((payload as u64).to_le_bytes());
+        bytes.extend([0; 12]);
+        bytes.extend(number.to_le_bytes());
+        bytes.extend([0; 8]);
+        bytes.extend(flags.to_le_bytes());
+        bytes.resize(header as usize + payload, 0xaa);
+        bytes
+    }
+
+    fn container(entries: &[Vec<u8>]) -> Vec<u8> {
+        let entries = entries.concat();
+        let mut bytes = CONTAINER_MAGIC.to_le_bytes().to_vec();
+        bytes.extend([1, 0, 16, 0]);
+        bytes.extend((entries.len() as u64).to_le_bytes());
+        bytes.extend(entries);
+        bytes
+    }
+
+    /// An object file whose one section of bytes is called `name`.
+    fn object(name: &str, content: &[u8]) -> Vec<u8> {
+        let names = format!("\0{name}\0");
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64, 0);
+        let content_at = bytes.len() as u64;
+        bytes.extend(content);
+        let names_at = bytes.len() as u64;
+        bytes.extend(names.as_bytes());
+        let table_at = bytes.len() as u64;
+        bytes[40..48].copy_from_slice(&table_at.to_le_bytes());
+        bytes[58..64].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
+        bytes.extend([0; 64]);
+        for (kind, at, len) in [
+            (1_u64, content_at, content.len()),
+            (3, names_at, names.len()),
+        ] {
+            let mut section = [0; 64];
+            section[..8].copy_from_slice(&(u64::from(kind == 1) | kind << 32).to_le_bytes());
+            section[24..32].copy_from_slice(&at.to_le_bytes());
+            section[32..40].copy_from_slice(&(len as u64).to_le_bytes());
+            bytes.extend(section);
+        }
+        bytes
+    }
+
+    fn member_of_archive(name: &str, bytes: &[u8]) -> Vec<u8> {
+        let mut member = format!(
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+            0,
+            0,
+            0,
+            644,
+            bytes.len()
+        )
+        .into_bytes();
+        member.extend(bytes);
+        member.resize(member.len().next_multiple_of(2), b'\n');
+        member
+    }
+
+    fn list(bytes: &[u8]) -> Result<String, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, bytes).unwrap();
+        Ok(architectures(&path)?
+            .iter()
+            .map(Architecture::to_string)
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    #[test]
+    fn code_of_all_sorts_is_listed() {
+        let several = [
+            entry(1, 90, FLAG_SPECIFIC, 80, 40),
+            entry(2, 100, FLAG_FAMILY | 0x8000, 112, 8),
+            entry(2, 90, FLAG_SPECIFIC, 64, 0),
+            entry(16, 75, 0x2000, 64, 16),
+            // Not code: fatbin option texts and the like.
+            entry(64, 60, 0, 64, 8),
+            entry(2, 75, 0, 64, 8),
+            entry(1, 121, FLAG_FAMILY, 88, 8),
+        ];
+        let first = container(&several);
+        let padded = [
+            first.clone(),
+            vec![0; 24],
+            container(&[entry(2, 50, 0, 64, 8)]),
+            vec![0; 9],
+        ]
+        .concat();
+        let all = "sm_75 sm_90a sm_100f compute_90a compute_121f";
+        let archive = [
+            ARCHIVE_MAGIC.to_vec(),
+            member_of_archive("/", b"symbols"),
+            member_of_archive("a.o/", &object("__nv_relfatbin", &first)),
+            member_of_archive("b.txt/", b"odd"),
+            member_of_archive(
+                "c.o/",
+                &object(".nv_fatbin", &container(&[entry(2, 50, 0, 64, 8)])),
+            ),
+        ];
+        for (name, bytes, expected) in [
+            ("several", object(".nv_fatbin", &first), all.to_owned()),
+            (
+                "relocatable",
+                object("__nv_relfatbin", &first),
+                all.to_owned(),
+            ),
+            (
+                "padded",
+                object(".nv_fatbin", &padded),
+                format!("sm_50 {all}"),
+            ),
+            (
+                "other section",
+                object(".nv_fatbin2", &first),
+                String::new(),
+            ),
+            (
+                "empty container",
+                object(".nv_fatbin", &container(&[])),
+                String::new(),
+            ),
+            ("no ELF file", b"text".to_vec(), String::new()),
+            ("archive", archive.concat(), format!("sm_50 {all}")),
+            ("empty archive", ARCHIVE_MAGIC.to_vec(), String::new()),
+        ] {
+            assert_eq!(list(&bytes).unwrap(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn damaged_code_is_refused() {
+        let good = container(&[entry(2, 90, 0, 64, 8)]);
+        let with = |at: usize, bytes: &[u8]| {
+            let mut damaged = good.clone();
+            damaged[at..at + bytes.len()].copy_from_slice(bytes);
+            object(".nv_fatbin", &damaged)
+        };
+        for (name, bytes, message) in [
+            (
+                "magic",
+                with(0, &[1]),
+                "fatbin header at offset 0x40: expected the magic 0xba55ed50 and version 1, found 0xba55ed01",
+            ),
+            (
+                "version",
+                with(4, &[2]),
+                "and version 1, found 0xba55ed50 and version 2",
+            ),
+            (
+                "header size",
+                with(6, &[15]),
+                "expected a header of at least 16 bytes and a container inside its section",
+            ),
+            (
+                "size",
+                with(8, &[0xff; 8]),
+                "found 16 and 18446744073709551615 bytes",
+            ),
+            (
+                "entry cut",
+                with(8, &[73]),
+                "container inside its section, found 16 and 73 bytes",
+            ),
+            (
+                "entry header size",
+                with(20, &[63]),
+                "fatbin entry at offset 0x50: expected a header of at least 64 bytes",
+            ),
+            (
+                "entry size",
+                with(24, &[9]),
+                "entry inside its container, found 64 and 9 bytes",
+            ),
+            (
+                "entry overflow",
+                with(24, &[0xff; 8]),
+                "entry inside its container",
+            ),
+            (
+                "archive",
+                [ARCHIVE_MAGIC, b"short"].concat(),
+                "archive member header: expected 60 bytes at offset 0x8",
+            ),
+            (
+                "member size",
+                [ARCHIVE_MAGIC, &member_of_archive("a.o/", b"1234567")[..64]].concat(),
+                "expected a member inside the file, found 7 bytes",
+            ),
+        ] {
+            let error = list(&bytes).expect_err(name);
+            assert!(
+                error.is_rejected() && error.render().contains(message),
+                "{name}: {error}"
+            );
+        }
+    }
+}

@@ -123,9 +123,11 @@ const HARNESS: &str = r#"
 
 /// The folder of downloaded wheels.
 fn cache() -> Option<PathBuf> {
-    let named = std::env::var_os("CUDA_REDIST_CACHE").map(PathBuf::from);
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/cuda-redist"));
-    Some(named.or_else(home)?.join("wheels"))
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let own = variable("CUDA_REDIST_CACHE");
+    let general = || variable("XDG_CACHE_HOME").map(|dir| dir.join("cuda-redist"));
+    let home = || variable("HOME").map(|dir| dir.join(".cache/cuda-redist"));
+    Some(own.or_else(general).or_else(home)?.join("wheels"))
 }
 
 /// Unpacks one member of a wheel into `dir`; `None` after a visible skip.

@@ -152,7 +152,5 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
 
 /// Zero-initialised memory of the process, not of each thread.
 fn is_bss(section: &Section) -> bool {
-    section.kind == elf::SHT_NOBITS
-        && section.is_alloc()
-        && section.flags & elf::SHF_TLS.0 == 0
+    section.kind == elf::SHT_NOBITS && section.is_alloc() && section.flags & elf::SHF_TLS.0 == 0
 }
