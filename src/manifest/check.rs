@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::json::{Node, Tape, Token};
-use super::{Archive, Entries, Manifest, Release, Version};
+use super::{Archive, Entries, Judged, Manifest, Release, Version};
 use crate::error::{Error, Kind, Problem};
 use crate::hash::{Md5, Sha256};
 use crate::relpath::{RelPath, RelPathError};
@@ -425,6 +425,7 @@ fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
         sha256: sha256?,
         md5: md5?,
         size_bytes: size_bytes?,
+        _judged: Judged,
     })
 }
 

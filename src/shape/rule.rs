@@ -9,7 +9,7 @@ use crate::text;
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Rule {
-    /// Whatever it is; it is not looked at.
+    /// Whatever it is; it is not looked at. A field with this rule is tolerated, messages do not offer it.
     Anything,
     /// A string that passes.
     Text(&'static Text),
@@ -293,7 +293,9 @@ impl<V: View> Judge<V> {
     }
 
     fn unknown_key(&mut self, record: &Record, key: &str, member: V, path: &Path<'_>) {
-        let names = || record.fields.iter().map(|field| field.name);
+        // What is merely tolerated is not offered.
+        let offered = |field: &&Field| !matches!(field.rule, Rule::Anything);
+        let names = || record.fields.iter().filter(offered).map(|field| field.name);
         let expected = match names().map(text::quote).collect::<Vec<_>>().as_slice() {
             [] => "no keys".to_owned(),
             [one] => format!("the key {one} only"),
