@@ -1,11 +1,177 @@
 //! The command `realise`.
 
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::RealiseArgs;
-use crate::error::Error;
+use super::log::Log;
+use crate::error::{Error, Kind, Problem};
+use crate::plan::{self, OutputName};
+use crate::realise::{Staging, realise};
+use crate::text;
 
-/// Runs the command.
-pub(super) fn run(_args: &RealiseArgs) -> Result<ExitCode, Error> {
+#[derive(Debug, thiserror::Error)]
+enum RealiseProblem {
+    #[error(
+        "expected `--plan FILE`, or a derivation with structured attributes around this process, found neither"
+    )]
+    NoPlan,
+    #[error(
+        "expected `--out` together with `--plan`, found it alone: inside a derivation Nix says where outputs go"
+    )]
+    OutWithoutPlan,
+    #[error("expected `NAME=DIR` for `--out`, found {}", text::quote(.found))]
+    OutSyntax { found: String },
+    #[error("expected the name of an output for `--out`, found {}", text::quote(.found))]
+    OutName { found: String },
+    #[error("expected one `--out` for `{output}`, found two")]
+    OutTwice { output: OutputName },
+    #[error("cannot {action}")]
+    Io {
+        action: &'static str,
+        place: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Problem for RealiseProblem {
+    fn kind(&self) -> Kind {
+        if matches!(self, RealiseProblem::Io { .. }) {
+            Kind::Fault
+        } else {
+            Kind::Usage
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            RealiseProblem::Io { place, .. } => Some(text::printable(place)),
+            _ => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RealiseProblem::NoPlan => Some(
+                "in a derivation, set `__structuredAttrs = true` and `args = [ \"realise\" ]`"
+                    .to_owned(),
+            ),
+            RealiseProblem::OutSyntax { .. } | RealiseProblem::OutName { .. } => {
+                Some("for example `--out lib=./result-lib`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Runs the command. By hand the report goes to stdout; in a derivation it is in the output `out` only.
+pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
+    let outputs = outputs(&args.outputs)?;
+    let (file, staging) = match &args.plan {
+        Some(file) => (file.clone(), Staging::Beside),
+        None if !args.outputs.is_empty() => return Err(RealiseProblem::OutWithoutPlan.into()),
+        None => (
+            structured_attributes().ok_or(RealiseProblem::NoPlan)?,
+            Staging::InPlace,
+        ),
+    };
+    let place = file.to_string_lossy().into_owned();
+    let text = fs::read(&file).map_err(|source| RealiseProblem::Io {
+        action: "read the plan",
+        place: place.clone(),
+        source,
+    })?;
+    let plan = plan::read(&text, &place, outputs)?;
+
+    let log = Log::for_this_process();
+    let report = realise(&plan, staging, &mut |event| log.event(event))?;
+    drop(log);
+    if staging == Staging::Beside {
+        let written = io::stdout().lock().write_all(report.to_json().as_bytes());
+        // Whoever closed stdout does not want the report; the outputs are complete all the same.
+        if let Err(source) = written.or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        }) {
+            return Err(RealiseProblem::Io {
+                action: "write the report",
+                place: "stdout".to_owned(),
+                source,
+            }
+            .into());
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file with the structured attributes of the derivation that this process builds; `None` outside of one.
+///
+/// Nix 2.8 names the file by its path outside of the sandbox, where this process cannot see it; it is always in the
+/// build's top directory.
+fn structured_attributes() -> Option<PathBuf> {
+    let named = env::var_os("NIX_ATTRS_JSON_FILE").map(PathBuf::from);
+    let beside = env::var_os("NIX_BUILD_TOP").map(|top| Path::new(&top).join(".attrs.json"));
+    named.into_iter().chain(beside).find(|file| file.is_file())
+}
+
+/// The outputs typed as `NAME=DIR`, with absolute directories; `None` when none was typed.
+fn outputs(typed: &[String]) -> Result<Option<BTreeMap<OutputName, PathBuf>>, RealiseProblem> {
+    let mut outputs = BTreeMap::new();
+    for text in typed {
+        let syntax = || RealiseProblem::OutSyntax {
+            found: text.clone(),
+        };
+        let (name, dir) = text
+            .split_once('=')
+            .filter(|(_, dir)| !dir.is_empty())
+            .ok_or_else(syntax)?;
+        let output: OutputName = name.parse().map_err(|_| RealiseProblem::OutName {
+            found: name.to_owned(),
+        })?;
+        let dir = std::path::absolute(dir).map_err(|source| RealiseProblem::Io {
+            action: "make the path absolute",
+            place: dir.to_owned(),
+            source,
+        })?;
+        if outputs.insert(output, dir).is_some() {
+            return Err(RealiseProblem::OutTwice { output });
+        }
+    }
+    Ok(Some(outputs).filter(|outputs| !outputs.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_name_and_directory() {
+        let typed = |texts: &[&str]| {
+            outputs(
+                &texts
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(typed(&[]).unwrap(), None);
+        let good = typed(&["out=/a", "lib=/b=c"]).unwrap().unwrap();
+        assert_eq!(good[&OutputName::Out], Path::new("/a"));
+        assert_eq!(good[&OutputName::Lib], Path::new("/b=c"));
+        assert!(typed(&["lib=x"]).unwrap().unwrap()[&OutputName::Lib].is_absolute());
+        for (texts, expected) in [
+            (&["out"][..], "expected `NAME=DIR`"),
+            (&["out="], "expected `NAME=DIR`"),
+            (&["oout=/a"], "expected the name of an output"),
+            (&["out=/a", "out=/b"], "found two"),
+        ] {
+            let message = typed(texts).unwrap_err().to_string();
+            assert!(message.contains(expected), "{texts:?}: {message}");
+        }
+    }
 }

@@ -5,4 +5,4 @@ mod digest;
 mod verify;
 
 pub use digest::{DigestError, Digests, Md5, Sha256, digest, sha256};
-pub use verify::{Expected, Verified, verify};
+pub use verify::{Expected, Verified, verify, verify_watched};

@@ -146,7 +146,20 @@ impl Problem for VerifyProblem {
 /// # Errors
 /// Rejected: another sha256 (then nothing else is compared), another md5, another size.
 /// Fault: the file cannot be read or rewound.
-pub fn verify(mut file: File, place: &str, expected: &Expected) -> Result<Verified<File>, Error> {
+pub fn verify(file: File, place: &str, expected: &Expected) -> Result<Verified<File>, Error> {
+    verify_watched(file, place, expected, || Ok(()))
+}
+
+/// [`verify`], calling `watch` before each read: an error from it ends the reading and becomes the source of the fault.
+///
+/// # Errors
+/// Those of [`verify`], and Fault when `watch` fails.
+pub fn verify_watched(
+    mut file: File,
+    place: &str,
+    expected: &Expected,
+    watch: impl FnMut() -> io::Result<()>,
+) -> Result<Verified<File>, Error> {
     let io = |action| {
         move |source| VerifyProblem::Io {
             place: place.to_owned(),
@@ -155,17 +168,18 @@ pub fn verify(mut file: File, place: &str, expected: &Expected) -> Result<Verifi
         }
     };
     file.rewind().map_err(io("go to the first byte"))?;
+    let watched = Watched { file: &file, watch };
     let (sha256, md5, size_bytes) = match expected.md5 {
         Some(_) => {
             let Digests {
                 sha256,
                 md5,
                 size_bytes,
-            } = digest::digest(&file).map_err(io("read"))?;
+            } = digest::digest(watched).map_err(io("read"))?;
             (sha256, Some(md5), size_bytes)
         }
         None => {
-            let (sha256, size_bytes) = digest::sha256(&file).map_err(io("read"))?;
+            let (sha256, size_bytes) = digest::sha256(watched).map_err(io("read"))?;
             (sha256, None, size_bytes)
         }
     };
@@ -211,6 +225,19 @@ pub fn verify(mut file: File, place: &str, expected: &Expected) -> Result<Verifi
             sha256,
             size_bytes,
         }),
+    }
+}
+
+/// A file whose every read is announced.
+struct Watched<'f, W> {
+    file: &'f File,
+    watch: W,
+}
+
+impl<W: FnMut() -> io::Result<()>> io::Read for Watched<'_, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.watch)()?;
+        self.file.read(buffer)
     }
 }
 
@@ -263,6 +290,25 @@ mod tests {
             ..expected(b"abc")
         };
         assert!(verify(file(b"abc"), "a.tar.xz", &only_sha256).is_ok());
+    }
+
+    #[test]
+    fn the_watcher_can_end_the_reading() {
+        let mut reads = 0;
+        let mut watch = || {
+            reads += 1;
+            if reads == 2 {
+                Err(io::Error::other("enough"))
+            } else {
+                Ok(())
+            }
+        };
+        let error =
+            verify_watched(file(b"abc"), "a.tar.xz", &expected(b"abc"), &mut watch).unwrap_err();
+        assert_eq!(
+            (error.render().as_str(), error.kind()),
+            ("a.tar.xz: cannot read: enough", Kind::Fault)
+        );
     }
 
     fn refusal(bytes: &[u8], expected: &Expected) -> String {

@@ -1,6 +1,8 @@
 //! The plan of one package: what a derivation asks its builder to do. No I/O.
 #![deny(clippy::indexing_slicing)]
 
+pub mod edits;
+pub mod outputs;
 mod read;
 
 use std::collections::BTreeMap;

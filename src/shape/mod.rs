@@ -9,5 +9,6 @@ mod rule;
 mod view;
 
 pub use place::{Path, Position, Step};
+pub(crate) use rule::near;
 pub use rule::{Field, Finding, Need, Record, Rest, Rule, Spot, Text, judge};
 pub use view::{Seen, View};

@@ -4,6 +4,8 @@
 
 pub mod nvidia_archive;
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -29,18 +31,37 @@ pub fn shared(test: &str) -> Option<PathBuf> {
 
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("PATH")
-        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
+    let found = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .map(|dir| dir.join(name))
+            .find(|file| file.is_file())
+    });
     if found.is_none() {
         skip(test, &format!("`{name}` is not installed"));
     }
     found
 }
 
-/// Says that `test` did not run. With `STRICT=1` that is a failure.
+/// Says that `test` did not run, also in the file that `CUDA_REDIST_SKIPS` names (cargo hides what passing tests print).
+/// With `STRICT=1` that is a failure.
 pub fn skip(test: &str, why: &str) {
-    eprintln!("SKIP {test}: {why}");
-    assert!(std::env::var_os("STRICT").is_none_or(|value| value != "1"), "STRICT: {test} was skipped: {why}");
+    let line = format!("SKIP {test}: {why}\n");
+    eprint!("{line}");
+    if let Some(list) = std::env::var_os("CUDA_REDIST_SKIPS") {
+        let written = OpenOptions::new()
+            .append(true)
+            .open(&list)
+            .and_then(|mut list| list.write_all(line.as_bytes()));
+        assert!(
+            written.is_ok(),
+            "cannot note the skip in {}: {written:?}",
+            list.display()
+        );
+    }
+    assert!(
+        std::env::var_os("STRICT").is_none_or(|value| value != "1"),
+        "STRICT: {test} was skipped: {why}"
+    );
 }
 
 /// What a finished program said.
@@ -55,8 +76,13 @@ pub struct Ran {
 
 /// Runs `command` to its end. Panics when it cannot be started.
 pub fn run(command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } =
-        command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
@@ -68,12 +94,30 @@ impl Ran {
     /// Panics with everything it said unless the exit code is `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
 
 /// A fresh temporary folder, removed when dropped.
 pub fn dir() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("cuda-redist-test-").tempdir().expect("a temporary folder")
+    tempfile::Builder::new()
+        .prefix("cuda-redist-test-")
+        .tempdir()
+        .expect("a temporary folder")
+}
+
+/// The built plugin, from `CUDA_REDIST_PLUGIN` or where `make plugin` puts it; `None` (after a visible [`skip`]) where there is none.
+pub fn plugin(test: &str) -> Option<PathBuf> {
+    let built = root().join("target/plugin/lib/nix/plugins/cuda-redist.so");
+    let file = std::env::var_os("CUDA_REDIST_PLUGIN").map_or(built, PathBuf::from);
+    if file.is_file() {
+        return Some(file);
+    }
+    skip(test, "the plugin is not built (`make plugin`)");
+    None
 }

@@ -1,0 +1,38 @@
+# cuda-redist. The two commands that matter: `make demo` (the main job on real input) and `make test` (every test).
+# Both install what is missing first (Debian; Rust comes by rustup). Everything built lies under target/.
+
+target  := $(shell rustc -vV | sed -n 's/^host: //p')
+program := target/static/$(target)/release/cuda-redist
+nix     := $(shell nix --version 2>/dev/null | sed 's/.* //')
+
+export CUDA_REDIST_STATIC := $(abspath $(program))
+export CUDA_REDIST_PLUGIN := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)
+
+help: ## what this Makefile does
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+demo: setup ## download NVIDIA's libraries, check, build, load them: the main job, end to end
+	@$(MAKE) --no-print-directory program plugin
+	scripts/demo
+
+test: setup ## install what the tests need and run all of them (STRICT=1: no skips)
+	@$(MAKE) --no-print-directory program plugin
+	scripts/test
+
+bench: setup ## the budgets: us against the tool people use today, both sides in one run
+	@$(MAKE) --no-print-directory program plugin
+	scripts/bench
+
+fresh: ## prove demo and test in a bare Debian root, then again offline (root or sudo)
+	scripts/fresh
+
+setup: ## install what is missing (apt)
+	@scripts/setup
+
+# `+crt-static` needs an explicit --target (proc macros cannot be static) and then drops the cdylib: hence a target folder of its own.
+program: ## the program, statically linked: runs as a builder in Nix's sandbox
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin cuda-redist --target $(target) --target-dir target/static
+
+include plugin/plugin.mk
+
+.PHONY: help demo test bench fresh setup program plugin

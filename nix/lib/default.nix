@@ -1,0 +1,43 @@
+/**
+  The library of cuda-redist: `builtins` only, no nixpkgs. Works on Nix 2.8.0 and newer.
+
+  Each family is a file of its own and its tests are beside it: `X.test.nix` evaluates to the list of cases that fail.
+
+  # Examples
+
+  ```nix
+  (import ./nix { }).lib.platforms.fromSystem "aarch64-linux"
+  => "linux-sbsa"
+  ```
+*/
+{
+  /**
+    Which manifests a folder has and what is in them.
+  */
+  manifests = import ./manifests.nix;
+
+  /**
+    Outputs and their order.
+  */
+  outputs = import ./outputs.nix;
+
+  /**
+    Nix systems and redist platforms.
+  */
+  platforms = import ./platforms.nix;
+
+  /**
+    URLs and file names of archives.
+  */
+  sources = import ./sources.nix;
+
+  /**
+    NVIDIA's version numbers.
+  */
+  versions = import ./versions.nix;
+
+  /**
+    A package set made from manifests; see `nix/package-set/default.nix`.
+  */
+  mkCudaPackages = import ../package-set;
+}

@@ -1,0 +1,210 @@
+/**
+  Folders of NVIDIA's redistrib manifests: which manifests there are, and what is in one.
+
+  Non-goals: checking manifests. Where the plugin is loaded `read` goes through its judge; without it the values are
+  judged when packages are built.
+*/
+let
+  inherit (builtins)
+    attrNames
+    baseNameOf
+    concatLists
+    concatStringsSep
+    elem
+    fromJSON
+    groupBy
+    head
+    length
+    mapAttrs
+    match
+    readDir
+    readFile
+    toString
+    unsafeDiscardStringContext
+    ;
+
+  versions = import ./versions.nix;
+
+  # The products whose folder name is taken at its word. Only manifests in other folders have to be read before it is
+  # known which product they belong to.
+  _products = [
+    "cublasmp"
+    "cuda"
+    "cudnn"
+    "cudss"
+    "cuquantum"
+    "cusolvermp"
+    "cusparselt"
+    "cutensor"
+    "nppplus"
+    "nvcomp"
+    "nvjpeg2000"
+    "nvpl"
+    "nvshmem"
+    "nvtiff"
+    "tensorrt"
+  ];
+
+  _labelOf =
+    name:
+    let
+      matched = match "redistrib_(.+)[.]json" name;
+    in
+    if matched == null then null else head matched;
+
+  _productOf =
+    folder: file:
+    if elem folder _products then
+      folder
+    else
+      (read file).release_product or (throw ''
+        cudaRedist.lib.manifests.index: `${toString file}`: expected `release_product` in the manifest, found none
+        Potential solutions:
+        - put the manifest into a folder that is named after its product, such as `cuda/`
+        - write `"release_product": "cuda"` into the manifest'');
+
+  /**
+    Every manifest in a folder tree: all files named `redistrib_LABEL.json`. Links to folders are not followed.
+
+    # Inputs
+
+    `dir`
+    : A path, or a string that names a folder (a flake input).
+
+    # Type
+
+    ```
+    find :: Path -> [ { file :: Path, folder :: String, label :: String } ]
+    ```
+
+    # Examples
+
+    ```nix
+    find ./manifests
+    => [ { file = ./manifests/cuda/redistrib_12.9.1.json; folder = "cuda"; label = "12.9.1"; } ]
+    ```
+  */
+  find =
+    dir:
+    let
+      _walk =
+        folder: path:
+        let
+          entries = readDir path;
+          _entry =
+            name:
+            let
+              label = _labelOf name;
+            in
+            if entries.${name} == "directory" then
+              _walk name (path + "/${name}")
+            else if label == null then
+              [ ]
+            else
+              [
+                {
+                  file = path + "/${name}";
+                  inherit folder label;
+                }
+              ];
+        in
+        concatLists (map _entry (attrNames entries));
+    in
+    _walk (unsafeDiscardStringContext (baseNameOf (toString dir))) dir;
+
+  /**
+    The manifests of a folder tree by product and label.
+
+    The label is the one in the file's name. The product is the name of the folder that holds the file if that is a
+    product of NVIDIA, else the manifest's own `release_product`. A product and label that appear twice throw when
+    that entry is used; all others stay usable.
+
+    # Inputs
+
+    `dir`
+    : As for `find`.
+
+    # Type
+
+    ```
+    index :: Path -> { ${product} :: { ${label} :: Path } }
+    ```
+
+    # Examples
+
+    ```nix
+    (index ./manifests).cuda."12.9.1"
+    => ./manifests/cuda/redistrib_12.9.1.json
+    ```
+  */
+  index =
+    dir:
+    let
+      _one =
+        product: label: found:
+        if length found == 1 then
+          (head found).file
+        else
+          throw ''
+            cudaRedist.lib.manifests.index: `${product}` `${label}`: expected one manifest, found ${toString (length found)}: ${
+              concatStringsSep ", " (map (entry: "`${toString entry.file}`") found)
+            }
+            Potential solutions:
+            - remove all but one of them from `${toString dir}`'';
+    in
+    mapAttrs (product: entries: mapAttrs (_one product) (groupBy (entry: entry.label) entries)) (
+      groupBy (entry: _productOf entry.folder entry.file) (find dir)
+    );
+
+  /**
+    The value of a manifest: checked by `builtins.cudaRedist.readManifest` where the plugin is loaded, as it stands in
+    the file where it is not. The checked value has one attribute more, `hash`, per archive.
+
+    # Inputs
+
+    `file`
+    : A path, or a string that names a file.
+
+    # Type
+
+    ```
+    read :: Path -> AttrSet
+    ```
+  */
+  read =
+    if builtins ? cudaRedist then
+      builtins.cudaRedist.readManifest
+    else
+      file: fromJSON (readFile file);
+
+  /**
+    The newest label of each major and minor version.
+
+    # Inputs
+
+    `labels`
+    : Labels of one product.
+
+    # Type
+
+    ```
+    newestPerMinor :: [ String ] -> { ${majorMinor} :: String }
+    ```
+
+    # Examples
+
+    ```nix
+    newestPerMinor [ "12.9.0" "12.9.1" "13.0.0" ]
+    => { "12.9" = "12.9.1"; "13.0" = "13.0.0"; }
+    ```
+  */
+  newestPerMinor = labels: mapAttrs (_: versions.newest) (groupBy versions.majorMinor labels);
+in
+{
+  inherit
+    find
+    index
+    read
+    newestPerMinor
+    ;
+}

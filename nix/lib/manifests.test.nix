@@ -1,0 +1,78 @@
+# Run with `nix-instantiate --eval --strict nix/lib/manifests.test.nix`: `[ ]` when all is well.
+let
+  manifests = import ./manifests.nix;
+  cases = ../../tests/nix/manifests;
+in
+import ./failures.nix {
+  family = manifests;
+  cases = {
+    find = [
+      {
+        expr = map (entry: { inherit (entry) folder label; }) (manifests.find (cases + "/good"));
+        expected = [
+          {
+            folder = "cuda";
+            label = "12.9.0";
+          }
+          {
+            folder = "cuda";
+            label = "12.9.1";
+          }
+          {
+            folder = "renamed";
+            label = "9.8.0";
+          }
+        ];
+      }
+    ];
+    index = [
+      {
+        expr = manifests.index (cases + "/good");
+        expected = {
+          cuda."12.9.0" = cases + "/good/cuda/redistrib_12.9.0.json";
+          cuda."12.9.1" = cases + "/good/cuda/redistrib_12.9.1.json";
+          cudnn."9.8.0" = cases + "/good/renamed/redistrib_9.8.0.json";
+        };
+      }
+      # A folder that is a product itself counts, too.
+      {
+        expr = builtins.attrNames (manifests.index (cases + "/good/cuda"));
+        expected = [ "cuda" ];
+      }
+      # What appears twice throws; what stands beside it does not.
+      {
+        expr = (manifests.index (cases + "/twice")).cuda."12.9.1";
+        throws = true;
+      }
+      {
+        expr = (manifests.index (cases + "/twice")).cudnn."9.8.0";
+        expected = cases + "/twice/cudnn/redistrib_9.8.0.json";
+      }
+      {
+        expr = manifests.index (cases + "/nameless");
+        throws = true;
+      }
+    ];
+    read = [
+      {
+        expr = (manifests.read (cases + "/good/cuda/redistrib_12.9.0.json")).cuda_nvtx.version;
+        expected = "12.9.19";
+      }
+    ];
+    newestPerMinor = [
+      {
+        expr = manifests.newestPerMinor [
+          "12.9.0"
+          "12.9.1"
+          "12.10.0"
+          "25.5"
+        ];
+        expected = {
+          "12.9" = "12.9.1";
+          "12.10" = "12.10.0";
+          "25.5" = "25.5";
+        };
+      }
+    ];
+  };
+}

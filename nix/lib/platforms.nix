@@ -1,0 +1,82 @@
+/**
+  Nix systems and NVIDIA's redist platforms: which one stands for which.
+
+  Non-goals: GPU capabilities. Which of the two aarch64 platforms a Jetson board wants is the caller's choice (its
+  `platform` argument); without one an aarch64 machine is a server.
+*/
+let
+  _platformOf = {
+    x86_64-linux = "linux-x86_64";
+    aarch64-linux = "linux-sbsa";
+    powerpc64le-linux = "linux-ppc64le";
+  };
+in
+{
+  /**
+    The redist platform of a Nix system, or `"unsupported"` (never a throw: a set for such a system just has no
+    package that is tied to a machine).
+
+    # Inputs
+
+    `system`
+    : A Nix system such as `x86_64-linux`.
+
+    # Type
+
+    ```
+    fromSystem :: String -> String
+    ```
+
+    # Examples
+
+    ```nix
+    fromSystem "aarch64-linux"
+    => "linux-sbsa"
+    ```
+  */
+  fromSystem = system: _platformOf.${system} or "unsupported";
+
+  /**
+    The platform keys of a release that serve a platform, best first. Archives that hold sources or run anywhere come
+    before those of the machine itself.
+
+    # Inputs
+
+    `platform`
+    : A redist platform such as `linux-sbsa`.
+
+    # Type
+
+    ```
+    preference :: String -> [ String ]
+    ```
+
+    # Examples
+
+    ```nix
+    preference "linux-sbsa"
+    => [ "source" "linux-all" "linux-sbsa" ]
+    ```
+  */
+  preference = platform: [
+    "source"
+    "linux-all"
+    platform
+  ];
+
+  /**
+    The platforms NVIDIA publishes for Linux, in the order of this project's tables.
+
+    # Type
+
+    ```
+    linux :: [ String ]
+    ```
+  */
+  linux = [
+    "linux-x86_64"
+    "linux-sbsa"
+    "linux-aarch64"
+    "linux-ppc64le"
+  ];
+}

@@ -1,0 +1,49 @@
+# Run with `nix-instantiate --eval --strict nix/lib/platforms.test.nix`: `[ ]` when all is well.
+let
+  platforms = import ./platforms.nix;
+in
+import ./failures.nix {
+  family = platforms;
+  cases = {
+    fromSystem = [
+      {
+        expr = platforms.fromSystem "x86_64-linux";
+        expected = "linux-x86_64";
+      }
+      {
+        expr = platforms.fromSystem "aarch64-linux";
+        expected = "linux-sbsa";
+      }
+      {
+        expr = platforms.fromSystem "powerpc64le-linux";
+        expected = "linux-ppc64le";
+      }
+      {
+        expr = platforms.fromSystem "riscv64-linux";
+        expected = "unsupported";
+      }
+    ];
+    preference = [
+      {
+        expr = platforms.preference "linux-sbsa";
+        expected = [
+          "source"
+          "linux-all"
+          "linux-sbsa"
+        ];
+      }
+    ];
+    linux = [
+      {
+        expr = builtins.all (
+          system: builtins.elem (platforms.fromSystem system) platforms.linux
+        ) [
+          "x86_64-linux"
+          "aarch64-linux"
+          "powerpc64le-linux"
+        ];
+        expected = true;
+      }
+    ];
+  };
+}

@@ -1,0 +1,74 @@
+/**
+  Where an archive is fetched from.
+
+  Non-goals: fetching. `nix/package-set/generic-manifest-builder.nix` turns a URL and a hash into a derivation.
+*/
+let
+  inherit (builtins) baseNameOf elemAt match;
+
+  _prefix = "https://developer.download.nvidia.com/compute";
+
+  # TensorRT's archives do not lie below `<product>/redist/`.
+  _folderOf = product: if product == "tensorrt" then "machine-learning" else "${product}/redist";
+
+  _withoutSlash = url: elemAt (match "(.*[^/])/*" url) 0;
+in
+{
+  /**
+    The URL of an archive: at NVIDIA, or below a mirror that has the archives at their `relative_path`.
+
+    # Inputs
+
+    `product`
+    : The product the manifest belongs to, such as `cuda`.
+
+    `relativePath`
+    : The archive's `relative_path` in the manifest.
+
+    `mirror`
+    : `null`, or a base URL (`https://`, `file://`), with or without a slash at its end.
+
+    # Type
+
+    ```
+    url :: { product :: String, relativePath :: String, mirror :: String | Null } -> String
+    ```
+
+    # Examples
+
+    ```nix
+    url { product = "cuda"; relativePath = "a/b.tar.xz"; mirror = null; }
+    => "https://developer.download.nvidia.com/compute/cuda/redist/a/b.tar.xz"
+    url { product = "cuda"; relativePath = "a/b.tar.xz"; mirror = "file:///srv/cuda"; }
+    => "file:///srv/cuda/a/b.tar.xz"
+    ```
+  */
+  url =
+    {
+      product,
+      relativePath,
+      mirror ? null,
+    }:
+    if mirror == null then
+      "${_prefix}/${_folderOf product}/${relativePath}"
+    else
+      "${_withoutSlash mirror}/${relativePath}";
+
+  /**
+    The file name of an archive, which is also its name in the Nix store.
+
+    # Type
+
+    ```
+    fileName :: String -> String
+    ```
+
+    # Examples
+
+    ```nix
+    fileName "cuda_nvcc/linux-x86_64/cuda_nvcc-linux-x86_64-12.9.86-archive.tar.xz"
+    => "cuda_nvcc-linux-x86_64-12.9.86-archive.tar.xz"
+    ```
+  */
+  fileName = baseNameOf;
+}

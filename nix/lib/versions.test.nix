@@ -1,0 +1,67 @@
+# Run with `nix-instantiate --eval --strict nix/lib/versions.test.nix`: `[ ]` when all is well.
+let
+  versions = import ./versions.nix;
+in
+import ./failures.nix {
+  family = versions;
+  cases = {
+    major = [
+      {
+        expr = versions.major "12.9.1";
+        expected = "12";
+      }
+      {
+        expr = versions.major "25";
+        expected = "25";
+      }
+    ];
+    majorMinor = [
+      {
+        expr = map versions.majorMinor [
+          "12.9.1"
+          "2.0.2.1"
+          "25.5"
+          "25"
+        ];
+        expected = [
+          "12.9"
+          "2.0"
+          "25.5"
+          "25"
+        ];
+      }
+    ];
+    atLeast = [
+      {
+        expr = map (versions.atLeast "12.9.1") [
+          "12.0"
+          "12.9"
+          "12.9.1"
+          "12.10"
+          "13"
+        ];
+        expected = [
+          true
+          true
+          true
+          false
+          false
+        ];
+      }
+    ];
+    newest = [
+      {
+        expr = versions.newest [
+          "12.9.1"
+          "12.10.0"
+          "12.9.0"
+        ];
+        expected = "12.10.0";
+      }
+      {
+        expr = versions.newest [ ];
+        expected = null;
+      }
+    ];
+  };
+}

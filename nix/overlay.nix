@@ -1,0 +1,28 @@
+/**
+  The overlay: adds `cuda-redist`, and the package sets as `cudaRedist.cudaPackages_<major>_<minor>`.
+
+  Non-goals: replacing `cudaPackages` of nixpkgs. Its packages come with hooks and wrappers that others in nixpkgs rely
+  on; the ones here are NVIDIA's files alone.
+
+  # Inputs
+
+  `sets`
+  : `nix/package-sets.nix` with `lib` and `manifests` given.
+
+  # Type
+
+  ```
+  { sets :: AttrSet -> AttrSet } -> Overlay
+  ```
+*/
+{ sets }:
+final: prev: {
+  cuda-redist = import ./packages/cuda-redist.nix { pkgs = final; };
+
+  # Built on the build machine, for the host: the builder does not care which machine a package is for.
+  cudaRedist = sets {
+    inherit (final.stdenv.buildPlatform) system;
+    platform = (import ./lib).platforms.fromSystem final.stdenv.hostPlatform.system;
+    builder = final.buildPackages.cuda-redist;
+  };
+}

@@ -1,0 +1,341 @@
+# Run with `nix-instantiate --eval --strict nix/package-set/default.test.nix`: `[ ]` when all is well.
+let
+  inherit (builtins)
+    attrNames
+    elem
+    filter
+    mapAttrs
+    ;
+
+  mkCudaPackages = import ./default.nix;
+  make =
+    args:
+    mkCudaPackages (
+      {
+        system = "x86_64-linux";
+        manifests = ../../tests/nix/sets;
+        builder = "/nonexistent";
+      }
+      // args
+    );
+
+  extras = [
+    "byPlatform"
+    "overrideScope"
+    "releases"
+  ];
+  packageNames = set: filter (name: !(elem name extras)) (attrNames set);
+  derivations = set: mapAttrs (_: package: package.drvPath) (removeAttrs set extras);
+  dependencies = package: attrNames package.drvAttrs.dependencies;
+
+  newest = make { };
+  oldest = make { releases.cuda = "12.0.1"; };
+  both = make {
+    releases = {
+      cuda = "12.9.1";
+      cudnn = "9.8.0";
+    };
+  };
+  broken = make {
+    manifests = ../../tests/nix/broken;
+    releases.cuda = "1.0";
+  };
+  replaced = newest.overrideScope (
+    final: prev: {
+      libcublas = prev.libcublas // {
+        lib = "/nonexistent/libcublas-${final.releases.cuda}";
+      };
+    }
+  );
+in
+import ../lib/failures.nix {
+  family = {
+    inherit mkCudaPackages;
+    inherit (newest) overrideScope byPlatform releases;
+    # Not names of a set, but what its packages are like.
+    inherit dependencies;
+    generic-manifest-builder = import ./generic-manifest-builder.nix;
+    lazy = broken;
+  };
+  cases = {
+    mkCudaPackages = [
+      {
+        expr = packageNames newest;
+        expected = [
+          "cuda_cudart"
+          "driver_assistant"
+          "libcublas"
+          "libcusolver"
+          "libcusparse"
+          "libnvjitlink"
+          "novelty"
+        ];
+      }
+      # What a release does not have for the platform is not there.
+      {
+        expr = packageNames (make {
+          system = "aarch64-linux";
+        });
+        expected = [
+          "cuda_cudart"
+          "driver_assistant"
+          "libcublas"
+          "libcusolver"
+          "libcusparse"
+        ];
+      }
+      {
+        expr = packageNames (make {
+          system = "riscv64-linux";
+        });
+        expected = [ "driver_assistant" ];
+      }
+      # The variant follows the CUDA release, or is said.
+      {
+        expr = both.cudnn.name;
+        expected = "cudnn-linux-x86_64-9.8.0.87_cuda12";
+      }
+      {
+        expr =
+          (make {
+            releases.cudnn = "9.8.0";
+            cudaVariant = "cuda11";
+          }).cudnn.drvAttrs.release;
+        expected = {
+          inherit (both.cudnn.release) name license license_path;
+          version = "9.8.0.87";
+          cuda_variant = [ "11" ];
+          linux-x86_64.cuda11 = removeAttrs both.cudnn.release.linux-x86_64.cuda11 [ "hash" ];
+        };
+      }
+      {
+        expr = attrNames (make {
+          releases.cudnn = "9.8.0";
+        });
+        throws = true;
+      }
+      # A platform that lacks the variant lacks the package; sources need no platform.
+      {
+        expr = packageNames both.byPlatform.linux-aarch64;
+        expected = [
+          "cuda_cudart"
+          "cudnn_samples"
+          "driver_assistant"
+        ];
+      }
+      {
+        expr = (make { releases.cuda = "12.9.9"; }).cuda_cudart.drvPath;
+        throws = true;
+      }
+      {
+        expr = attrNames (make {
+          releases.cutensor = "2.2.0";
+        });
+        throws = true;
+      }
+      # The same from an index of manifests.
+      {
+        expr = derivations (make {
+          manifests.cuda."12.9.1" = ../../tests/nix/sets/cuda/redistrib_12.9.1.json;
+        });
+        expected = derivations newest;
+      }
+    ];
+    releases = [
+      {
+        expr = newest.releases;
+        expected.cuda = "12.9.1";
+      }
+    ];
+    dependencies = [
+      {
+        expr = dependencies newest.libcusolver;
+        expected = [
+          "libcublas"
+          "libcusparse"
+          "libnvjitlink"
+        ];
+      }
+      # cuSOLVER needs cuSPARSE since 12.1.
+      {
+        expr = dependencies oldest.libcusolver;
+        expected = [
+          "libcublas"
+          "libnvjitlink"
+        ];
+      }
+      # What the release does not have is left out.
+      {
+        expr = dependencies newest.byPlatform.linux-sbsa.libcusparse;
+        expected = [ ];
+      }
+      {
+        expr = newest.libcusolver.drvAttrs.dependencies.libcublas == "${newest.libcublas.lib}";
+        expected = true;
+      }
+      # Across products.
+      {
+        expr = dependencies both.cudnn;
+        expected = [ "libcublas" ];
+      }
+    ];
+    overrideScope = [
+      {
+        expr = replaced.libcusolver.drvAttrs.dependencies.libcublas;
+        expected = "/nonexistent/libcublas-12.9.1";
+      }
+      {
+        expr = replaced.byPlatform.linux-sbsa.libcusolver.drvAttrs.dependencies.libcublas;
+        expected = "/nonexistent/libcublas-12.9.1";
+      }
+      # A second one is laid on top of the first.
+      {
+        expr =
+          (replaced.overrideScope (_: prev: { again = prev.libcublas.lib; }))
+          .byPlatform.linux-sbsa.again;
+        expected = "/nonexistent/libcublas-12.9.1";
+      }
+      {
+        expr = replaced.cuda_cudart.drvPath == newest.cuda_cudart.drvPath;
+        expected = true;
+      }
+    ];
+    byPlatform = [
+      # The law in `default.nix`.
+      {
+        expr = mapAttrs (_: derivations) newest.byPlatform;
+        expected = mapAttrs (
+          platform: _: derivations (make { inherit platform; })
+        ) newest.byPlatform;
+      }
+      # Another platform's packages are built on this system.
+      {
+        expr = newest.byPlatform.linux-sbsa.libcublas.drvAttrs.system;
+        expected = "x86_64-linux";
+      }
+    ];
+    generic-manifest-builder = [
+      {
+        expr =
+          let
+            inherit
+              (make {
+                builder = "/opt/cuda-redist";
+                mirror = "file:///srv/cuda/";
+                driverPaths = [ "/usr/lib/wsl/lib" ];
+              })
+              cuda_cudart
+              ;
+          in
+          {
+            inherit (cuda_cudart.drvAttrs)
+              name
+              system
+              builder
+              args
+              __structuredAttrs
+              planVersion
+              product
+              label
+              package
+              platform
+              variant
+              driverPaths
+              dependencies
+              allowedMissing
+              outputs
+              ;
+            inherit (cuda_cudart.src.drvAttrs) url;
+            srcName = cuda_cudart.src.name;
+            sameSource = cuda_cudart.drvAttrs.src == "${cuda_cudart.src}";
+            sameHash = cuda_cudart.src.outputHash == cuda_cudart.release.linux-x86_64.sha256;
+          };
+        expected = {
+          name = "cuda_cudart-linux-x86_64-12.9.79";
+          system = "x86_64-linux";
+          builder = "/opt/cuda-redist/bin/cuda-redist";
+          args = [ "realise" ];
+          __structuredAttrs = true;
+          planVersion = 1;
+          product = "cuda";
+          label = "12.9.1";
+          package = "cuda_cudart";
+          platform = "linux-x86_64";
+          variant = null;
+          driverPaths = [ "/usr/lib/wsl/lib" ];
+          dependencies = { };
+          allowedMissing = [ ];
+          outputs = [
+            "out"
+            "dev"
+            "include"
+            "lib"
+            "static"
+            "stubs"
+          ];
+          url = "file:///srv/cuda/cuda_cudart/linux-x86_64/cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz";
+          srcName = "cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz";
+          sameSource = true;
+          sameHash = true;
+        };
+      }
+      # One platform, and the manifest's own four fields.
+      {
+        expr = newest.cuda_cudart.drvAttrs.release;
+        expected = {
+          inherit (newest.cuda_cudart.release) name license license_path;
+          version = "12.9.79";
+          linux-x86_64 = removeAttrs newest.cuda_cudart.release.linux-x86_64 [ "hash" ];
+        };
+      }
+      {
+        expr = map (name: newest.cuda_cudart.${name}.outputName) newest.cuda_cudart.outputs;
+        expected = newest.cuda_cudart.outputs;
+      }
+      {
+        expr = newest.novelty.outputs;
+        expected = [
+          "out"
+          "dev"
+          "include"
+          "lib"
+          "static"
+          "stubs"
+        ];
+      }
+      # What `nix/data/packages.json` says of a package.
+      {
+        expr = newest.driver_assistant.outputs;
+        expected = [ "out" ];
+      }
+      {
+        expr = both.cudnn.drvAttrs.allowedMissing;
+        expected = [ "libz.so.1" ];
+      }
+      # A plan names the key that the archive has in the manifest.
+      {
+        expr = newest.driver_assistant.platform;
+        expected = "linux-all";
+      }
+    ];
+    # One broken package leaves its siblings as they are. With the plugin the whole manifest is refused, and should be.
+    lazy =
+      if builtins ? cudaRedist then
+        [ ]
+      else
+        [
+          {
+            expr = packageNames broken;
+            expected = [
+              "good"
+              "text"
+              "unversioned"
+            ];
+          }
+          {
+            expr = broken.good.name;
+            expected = "good-linux-x86_64-1.0";
+          }
+        ];
+  };
+}

@@ -1,0 +1,189 @@
+/**
+  One archive of a manifest to one derivation: the maker of every redistributable.
+
+  A package costs two derivations. The first has Nix fetch the archive, the second is a plan: structured attributes
+  that say what to do with it, carried out by `cuda-redist realise`, which is the derivation's builder. There is no
+  shell, no stdenv and no other input, so a machine builds the packages of every platform.
+
+  Non-goals: choosing packages and finding their dependencies (`default.nix` beside this file), and checking what the
+  manifest says: values go into the plan as they are, and the builder judges them again.
+
+  # Inputs
+
+  `system`
+  : The Nix system of the machine that builds, not the one that the package is for.
+
+  `builder`
+  : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it; the program has to be static where Nix
+    builds in a sandbox.
+
+  `mirror`
+  : `null`, or a base URL that has the archives at their `relative_path`.
+
+  `driverPaths`
+  : Where the driver's libraries will be found; these come first in every RUNPATH.
+
+  # Type
+
+  ```
+  { system, builder, mirror, driverPaths } -> Entry -> Derivation
+  ```
+
+  where an `Entry` is
+
+  ```
+  {
+    product :: String, label :: String, package :: String,
+    platform :: String,            # the key in the manifest, such as `linux-x86_64` or `source`
+    variant :: String | Null,      # the key below it, such as `cuda12`
+    release :: AttrSet,            # of the manifest, whole
+    outputs :: [ String ],
+    dependencies :: { ${package} :: Derivation },
+    allowedMissing :: [ String ]
+  }
+  ```
+*/
+{
+  system,
+  builder,
+  mirror,
+  driverPaths,
+}:
+let
+  inherit (builtins)
+    filter
+    intersectAttrs
+    listToAttrs
+    mapAttrs
+    ;
+
+  sources = import ../lib/sources.nix;
+  outputsLib = import ../lib/outputs.nix;
+
+  # Exactly the manifest's own fields: with the plugin an archive has a `hash`, too, and the derivation must be the
+  # same without it.
+  _releaseFields = {
+    name = null;
+    license = null;
+    license_path = null;
+    version = null;
+  };
+  _archiveFields = {
+    relative_path = null;
+    sha256 = null;
+    md5 = null;
+    size = null;
+  };
+
+  _fetch =
+    product: archive:
+    derivation {
+      name = sources.fileName archive.relative_path;
+      system = "builtin";
+      builder = "builtin:fetchurl";
+      url = sources.url {
+        inherit product mirror;
+        relativePath = archive.relative_path;
+      };
+      outputHashMode = "flat";
+      outputHashAlgo = "sha256";
+      outputHash = archive.sha256;
+      # The network is needed, not the machine: no remote builder does this faster.
+      preferLocalBuild = true;
+      impureEnvVars = [
+        "http_proxy"
+        "https_proxy"
+        "ftp_proxy"
+        "all_proxy"
+        "no_proxy"
+      ];
+    };
+
+  _program = "${builder}/bin/cuda-redist";
+in
+{
+  product,
+  label,
+  package,
+  platform,
+  variant,
+  release,
+  outputs,
+  dependencies,
+  allowedMissing,
+}:
+let
+  entries = release.${platform};
+  archive = if variant == null then entries else entries.${variant};
+  planned = intersectAttrs _archiveFields archive;
+
+  src = _fetch product archive;
+  sorted = outputsLib.sort outputs;
+  suffix = if variant == null then "" else "_${variant}";
+
+  plan = derivation {
+    name = "${package}-${platform}-${release.version}${suffix}";
+    inherit system driverPaths allowedMissing;
+    inherit
+      product
+      label
+      package
+      platform
+      variant
+      ;
+    builder = _program;
+    args = [ "realise" ];
+    __structuredAttrs = true;
+    planVersion = 1;
+    outputs = sorted;
+    release =
+      intersectAttrs _releaseFields release
+      // (
+        if variant == null then
+          { ${platform} = planned; }
+        else
+          {
+            cuda_variant = filter (value: "cuda${value}" == variant) release.cuda_variant;
+            ${platform}.${variant} = planned;
+          }
+      );
+    src = "${src}";
+    dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
+  };
+
+  # What every output of the package carries besides Nix's own attributes.
+  described = {
+    inherit
+      src
+      platform
+      variant
+      package
+      product
+      label
+      release
+      ;
+    outputs = sorted;
+    inherit (release) version;
+    pname = package;
+    meta.description = release.name;
+  };
+
+  byOutput = listToAttrs (
+    map (name: {
+      inherit name;
+      value =
+        described
+        // byOutput
+        // {
+          inherit (plan) name system drvAttrs;
+          inherit (plan.${name})
+            type
+            drvPath
+            outPath
+            outputName
+            ;
+        };
+    }) sorted
+  );
+in
+byOutput.out

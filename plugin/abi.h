@@ -1,0 +1,153 @@
+/* The contract between the Rust core of the plugin and the shim built for one Nix version.
+   Knows no Nix and no C++. `bindgen` makes the Rust side of it, so there is no second copy.
+
+   Rules, for both sides:
+   1. No C++ exception and no Rust panic crosses a function of this file.
+   2. A callback returns CRD_OK, or CRD_FAILED after it has parked an exception in the call. After
+      CRD_FAILED the core makes no further callback and returns CRD_FAILED at once; the shim then
+      throws what was parked.
+   3. Values are handles into a table that the garbage collector sees, valid until the builtin returns.
+   4. Text is pointer and length, not terminated, borrowed: what a callback hands out lives until the
+      builtin returns; what the core hands in, until the callback returns.
+   5. Everything happens on the thread that called the builtin. */
+#ifndef CUDA_REDIST_ABI_H
+#define CUDA_REDIST_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Grows with every change of this file; the loader compares it before it calls anything. */
+#define CRD_ABI 1u
+
+/* One call of a builtin; owned by the shim. */
+typedef struct crd_call crd_call;
+
+/* A handle of a value in the table of the call. */
+typedef uint32_t crd_value;
+
+/* UTF-8 unless said otherwise; `ptr` may be null only when `len` is 0. */
+typedef struct crd_text {
+    const char *ptr;
+    size_t len;
+} crd_text;
+
+enum { CRD_OK = 0, CRD_FAILED = -1 };
+
+/* What a value is once it is forced. */
+enum crd_kind {
+    CRD_NULL = 0,
+    CRD_BOOL,
+    CRD_INT,
+    CRD_FLOAT,
+    CRD_STRING,
+    CRD_PATH,
+    CRD_LIST,
+    CRD_ATTRS,
+    CRD_FUNCTION,
+    CRD_EXTERNAL
+};
+
+/* Which Nix error `fail` makes. */
+enum crd_error {
+    CRD_REJECTED = 0, /* like `throw`: `tryEval` catches it */
+    CRD_FAULT = 1     /* like an error of the evaluator itself */
+};
+
+/* One attribute of a set; its value is not forced. */
+typedef struct crd_attr {
+    crd_text name;
+    crd_value value;
+} crd_attr;
+
+/* What one operation of a tape makes. */
+enum crd_make {
+    CRD_MAKE_NULL = 0,
+    CRD_MAKE_BOOL,   /* `integer` is 0 or 1 */
+    CRD_MAKE_INT,    /* `integer` */
+    CRD_MAKE_FLOAT,  /* `number` */
+    CRD_MAKE_STRING, /* `text`, `count` bytes, none of them NUL */
+    CRD_MAKE_LIST,   /* the next `count` values are its elements */
+    CRD_MAKE_ATTRS   /* the next `count` values are its attributes, their keys all different */
+};
+
+/* One value. Operations stand in the order of the text: a list or set comes before what is in it. */
+typedef struct crd_op {
+    uint32_t make;  /* enum crd_make */
+    uint32_t key;   /* index of its name in `keys`; only read for the attributes of a set */
+    uint64_t count; /* length of a string, size of a list or set */
+    union {
+        int64_t integer;
+        double number;
+        const char *text;
+    } as;
+} crd_op;
+
+/* A whole value, built by one callback. Each name stands in `keys` once and is interned once. */
+typedef struct crd_tape {
+    const crd_text *keys;
+    size_t key_count;
+    const crd_op *ops; /* exactly one value */
+    size_t op_count;
+} crd_tape;
+
+/* The evaluator, as the core sees it. */
+typedef struct crd_host {
+    /* Forces a value; its enum crd_kind. */
+    int (*kind)(crd_call *, crd_value, int32_t *kind);
+    /* Forces a string. `context`: the first store path it depends on, empty when there is none. */
+    int (*string)(crd_call *, crd_value, crd_text *text, crd_text *context);
+    /* Forces a set (not what is in it); its attributes in the order of their names. */
+    int (*attrs)(crd_call *, crd_value, const crd_attr **attrs, size_t *count);
+    /* `builtins.readFile`: the content (any bytes but NUL), the first store path in its context (or
+       empty), and the path for messages. */
+    int (*read_file)(crd_call *, crd_value path, crd_text *bytes, crd_text *context, crd_text *name);
+    /* Opens a regular file that the evaluator lets through, for reading; the core closes it. */
+    int (*open_file)(crd_call *, crd_value path, int32_t *fd, crd_text *name);
+    /* Makes the tape's value the result of the builtin. */
+    int (*build)(crd_call *, const crd_tape *tape);
+    /* Makes an argument the result of the builtin, as it is. */
+    int (*give)(crd_call *, crd_value);
+    /* Fails when the user has asked to stop. */
+    int (*check_interrupt)(crd_call *);
+    /* Parks an error with this text (any bytes) at the position of the call; CRD_FAILED, always. */
+    int (*fail)(crd_call *, enum crd_error, crd_text message);
+} crd_host;
+
+/* One builtin: `arity` arguments in `args`. */
+typedef int (*crd_function)(const crd_host *host, crd_call *call, const crd_value *args);
+typedef struct crd_builtin {
+    const char *name;        /* all four live for ever and end with a NUL */
+    const char *const *args; /* `arity` names */
+    size_t arity;
+    const char *doc; /* Markdown */
+    crd_function function;
+} crd_builtin;
+
+/* What the core offers. */
+typedef struct crd_core {
+    uint32_t abi;
+    const char *version; /* of cuda-redist, NUL at its end */
+    const crd_builtin *builtins;
+    size_t builtin_count;
+} crd_core;
+
+/* Exported by the core: its table, which lives for ever. */
+const crd_core *crd_core_describe(void);
+
+/* Exported by a shim under the name `crd_shim_describe`. */
+typedef struct crd_shim {
+    uint32_t abi;
+    const char *nix_version; /* the Nix it was built for, NUL at its end */
+    /* Registers the builtins; null, or what went wrong (NUL at its end). */
+    const char *(*add_builtins)(const crd_core *core);
+} crd_shim;
+typedef const crd_shim *(*crd_shim_describe_function)(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,198 @@
+// All differences between Nix versions. NIX_MINOR is the minor version (8 for 2.8.0), NIX_VERSION the whole one.
+// Compiled and run today: 2.8.0. The other spellings follow the boundaries found in Nix's tags and stay
+// unproven until their version is built.
+#pragma once
+
+#if NIX_MINOR >= 28
+#include "nix/expr/primops.hh"
+#include "nix/expr/eval-inline.hh"
+#include "nix/store/globals.hh"
+#include "nix/util/signals.hh"
+#else
+#include <primops.hh>
+#include <eval-inline.hh>
+#include <globals.hh>
+#if NIX_MINOR >= 19
+#include <signals.hh>
+#else
+#include <util.hh>
+#endif
+#endif
+
+#if NIX_MINOR < 28 && !HAVE_BOEHMGC
+#error "HAVE_BOEHMGC decides the layout of EvalState and must be what Nix was built with"
+#endif
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace compat {
+
+using namespace nix;
+
+#if NIX_MINOR >= 9
+using Position = PosIdx;
+using PositionArg = const PosIdx;
+#else
+using Position = const Pos &;
+using PositionArg = const Pos &;
+#endif
+
+#if NIX_MINOR >= 16
+using Context = NixStringContext;
+#else
+using Context = PathSet;
+#endif
+
+// The first store path of a string's context, as text; empty when there is none.
+inline std::string firstOf(const Context & context)
+{
+    if (context.empty()) return {};
+#if NIX_MINOR >= 16
+    return context.begin()->to_string();
+#else
+    return *context.begin();
+#endif
+}
+
+template<class E> [[noreturn]] void raiseAs([[maybe_unused]] EvalState & state, Position position, const std::string & message)
+{
+    // The text is an argument, never the format: it may hold `%`.
+#if NIX_MINOR >= 21
+    state.error<E>("%s", Uncolored(message)).atPos(position).debugThrow();
+    __builtin_unreachable();
+#elif NIX_MINOR >= 9
+    throw E({.msg = hintfmt("%s", normaltxt(message)), .errPos = state.positions[position]});
+#else
+    throw E(ErrorInfo{.msg = hintfmt("%s", normaltxt(message)), .errPos = position});
+#endif
+}
+
+inline std::string_view forceString(EvalState & state, Value & value, Context & context, Position position)
+{
+#if NIX_MINOR >= 13
+    return state.forceString(value, context, position, "while evaluating an argument of a cudaRedist builtin");
+#else
+    return state.forceString(value, context, position);
+#endif
+}
+
+inline void forceAttrs(EvalState & state, Value & value, Position position)
+{
+#if NIX_MINOR >= 13
+    state.forceAttrs(value, position, "while evaluating an argument of a cudaRedist builtin");
+#else
+    state.forceAttrs(value, position);
+#endif
+}
+
+// Calls `use(name, value)` for each attribute of a forced set, in the order of the names.
+template<class F> void eachAttr([[maybe_unused]] EvalState & state, Value & set, F use)
+{
+#if NIX_MINOR >= 22
+    for (auto * attr : set.attrs()->lexicographicOrder(state.symbols)) use(std::string_view(state.symbols[attr->name]), attr->value);
+#elif NIX_MINOR >= 9
+    for (auto * attr : set.attrs->lexicographicOrder(state.symbols)) use(std::string_view(state.symbols[attr->name]), attr->value);
+#else
+    for (auto * attr : set.attrs->lexicographicOrder()) use(std::string_view(attr->name), attr->value);
+#endif
+}
+
+inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::string_view text)
+{
+#if NIX_MINOR >= 33
+    value.mkString(text, state.mem);
+#elif NIX_MINOR >= 9
+    // GC_STRNDUP behind mkString(string_view) calls strlen first: give it a text with an end.
+    value.mkString(std::string_view(std::string(text)));
+#else
+    if (text.empty()) return value.mkString("");
+    auto copy = static_cast<char *>(GC_MALLOC_ATOMIC(text.size() + 1));
+    if (!copy) throw std::bad_alloc();
+    memcpy(copy, text.data(), text.size());
+    copy[text.size()] = 0;
+    value.mkString(copy);
+#endif
+}
+
+// Makes `value` a list of `count` elements; `fill(element)` is called for each one in turn.
+template<class F> void makeList(EvalState & state, Value & value, size_t count, F fill)
+{
+#if NIX_MINOR >= 22
+    auto list = state.buildList(count);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = state.allocValue();
+        fill(*list[i]);
+    }
+    value.mkList(list);
+#else
+    state.mkList(value, count);
+    // Null until filled: the collector and nobody else sees the list meanwhile.
+    for (size_t i = 0; i < count; i++) {
+        auto element = state.allocValue();
+        value.listElems()[i] = element;
+        fill(*element);
+    }
+#endif
+}
+
+using Function = void (*)(EvalState &, PositionArg, Value **, Value &);
+
+// A builtin as a value, for an attribute of `builtins.cudaRedist`. Lives for ever, like all of Nix's own.
+inline void makeBuiltin(EvalState & state, Value & value, const std::string & name, std::vector<std::string> args, const char * doc, Function function)
+{
+    auto arity = args.size();
+#if NIX_MINOR >= 34
+    value.mkPrimOp(new PrimOp{.name = name, .args = std::move(args), .arity = arity, .doc = doc, .impl = function});
+#elif NIX_MINOR >= 17
+    value.mkPrimOp(new PrimOp{.name = name, .args = std::move(args), .arity = arity, .doc = doc, .fun = function});
+#elif NIX_MINOR >= 9
+    value.mkPrimOp(new PrimOp{.fun = function, .arity = arity, .name = name, .args = std::move(args), .doc = doc});
+#else
+    value.mkPrimOp(new PrimOp{.fun = function, .arity = arity, .name = state.symbols.create(name), .args = std::move(args), .doc = doc});
+#endif
+}
+
+// Adds the constant `builtins.cudaRedist`, made by `function` when it is first used.
+inline void addConstant(const char * name, Function function)
+{
+#if NIX_MINOR >= 34
+    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .doc = nullptr, .impl = function});
+#else
+    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .doc = nullptr, .fun = function});
+#endif
+}
+
+// Where a path that the user gave really is, once its context is built and the evaluator's access rules let it through.
+inline std::string realisePath(EvalState & state, Position position, Value & value)
+{
+#if NIX_MINOR >= 20
+#error "open files through SourcePath here before this version is built"
+#elif NIX_MINOR >= 16
+    Context context;
+    auto path = state.coerceToPath(position, value, context, "while realising the context of a path");
+    auto rewrites = state.realiseContext(context);
+    auto real = state.rootPath(CanonPath(state.toRealPath(rewriteStrings(path.path.abs(), rewrites), context)));
+    return state.checkSourcePath(real).path.abs();
+#else
+    Context context;
+    auto path = state.coerceToPath(position, value, context);
+    auto rewrites = state.realiseContext(context);
+    return state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context));
+#endif
+}
+
+// The path that the user gave, as messages show it. Reads nothing.
+inline std::string pathName(EvalState & state, Position position, Value & value)
+{
+    Context context;
+#if NIX_MINOR >= 16
+    return state.coerceToPath(position, value, context, "while evaluating the path given to a cudaRedist builtin").path.abs();
+#else
+    return state.coerceToPath(position, value, context);
+#endif
+}
+
+}

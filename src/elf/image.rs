@@ -1,0 +1,424 @@
+//! The tables of an ELF file: header, segments, sections, dynamic entries. Read and written one entry at a time.
+
+use object::elf;
+use object::elf::{DynamicTag, ProgramType, SectionType};
+
+use super::error::ElfError;
+use super::source::{Fields, Source};
+use super::{ByteOrder, Class};
+
+/// Bytes of a 64-bit program header, section header, dynamic entry and symbol.
+pub(super) const SEGMENT_LEN: u64 = 56;
+pub(super) const SECTION_LEN: u64 = 64;
+pub(super) const DYNAMIC_LEN: u64 = 16;
+pub(super) const SYMBOL_LEN: u64 = 24;
+
+/// The file header's fields that matter here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(super) class: Class,
+    pub(super) order: ByteOrder,
+    /// `ET_*`.
+    pub(super) kind: u16,
+    /// `EM_*`.
+    pub(super) machine: u16,
+    pub(super) segments_offset: u64,
+    pub(super) segment_count: u16,
+    pub(super) sections_offset: u64,
+    pub(super) section_count: u64,
+    /// The section of section names; 0 when there is none.
+    pub(super) names_section: u64,
+}
+
+/// A program header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) kind: ProgramType,
+    pub(super) flags: u32,
+    pub(super) offset: u64,
+    pub(super) vaddr: u64,
+    pub(super) paddr: u64,
+    pub(super) file_size: u64,
+    pub(super) memory_size: u64,
+    pub(super) align: u64,
+}
+
+/// A section header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(super) name: u32,
+    pub(super) kind: SectionType,
+    pub(super) flags: u64,
+    pub(super) addr: u64,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    pub(super) link: u32,
+    pub(super) info: u32,
+    pub(super) align: u64,
+    pub(super) entry_size: u64,
+}
+
+/// An entry of the dynamic table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dynamic {
+    pub(super) tag: DynamicTag,
+    pub(super) value: u64,
+}
+
+/// A range that does not wrap around.
+pub(super) fn range(start: u64, len: u64) -> Option<std::ops::Range<u64>> {
+    Some(start..start.checked_add(len)?)
+}
+
+/// Do the two ranges share a byte?
+pub(super) fn touch(a: &std::ops::Range<u64>, b: &std::ops::Range<u64>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+impl Header {
+    /// Reads the file header; `None` when the bytes at `base` do not start with ELF's magic.
+    ///
+    /// All offsets in the result count from `base`. Both tables are known to lie inside the first `size` bytes from there.
+    pub(crate) fn read(source: &Source, base: u64, size: u64) -> Result<Option<Header>, ElfError> {
+        const TABLE: &str = "ELF header";
+        if size < 4 || source.read(base, 4, TABLE)? != elf::ELFMAG {
+            return Ok(None);
+        }
+        let ident = source.read(base, size.min(16), TABLE)?;
+        let class = match ident.get(4).copied() {
+            Some(1) => Class::Elf32,
+            Some(2) => Class::Elf64,
+            found => return Err(source.damaged(TABLE, "class 1 or 2", describe(found))),
+        };
+        let order = match ident.get(5).copied() {
+            Some(1) => ByteOrder::Little,
+            Some(2) => ByteOrder::Big,
+            found => return Err(source.damaged(TABLE, "byte order 1 or 2", describe(found))),
+        };
+        match ident.get(6).copied() {
+            Some(1) => {}
+            found => return Err(source.damaged(TABLE, "version 1", describe(found))),
+        }
+        let (header_len, segment_len, section_len) = if class == Class::Elf64 {
+            (64, 56, 64)
+        } else {
+            (52, 32, 40)
+        };
+        if size < header_len {
+            return Err(source.damaged(
+                TABLE,
+                format!("{header_len} bytes"),
+                format!("{size} bytes"),
+            ));
+        }
+        let bytes = source.read(base, header_len, TABLE)?;
+        let short = || source.damaged(TABLE, "a whole header", "a cut one");
+        let mut f = Fields::of(&bytes, order, class);
+        f.bytes(16).ok_or_else(short)?;
+        let (kind, machine) = (f.u16().ok_or_else(short)?, f.u16().ok_or_else(short)?);
+        let _version = f.u32();
+        let _entry = f.word();
+        let segments_offset = f.word().ok_or_else(short)?;
+        let sections_offset = f.word().ok_or_else(short)?;
+        let _flags = f.u32();
+        let _header_len = f.u16();
+        let segment_entry = f.u16().ok_or_else(short)?;
+        let segment_count = f.u16().ok_or_else(short)?;
+        let section_entry = f.u16().ok_or_else(short)?;
+        let mut section_count = u64::from(f.u16().ok_or_else(short)?);
+        let mut names_section = u64::from(f.u16().ok_or_else(short)?);
+
+        if segment_count == elf::PN_XNUM {
+            return Err(source.damaged(TABLE, "fewer than 65535 program headers", "65535"));
+        }
+        if segment_count != 0 && segment_entry != segment_len {
+            let expected = format!("program headers of {segment_len} bytes");
+            return Err(source.damaged(TABLE, expected, format!("{segment_entry} bytes")));
+        }
+        let inside = |offset: u64, count: u64, len: u64, what: &str| {
+            let end = count
+                .checked_mul(len)
+                .and_then(|bytes| bytes.checked_add(offset));
+            if end.is_some_and(|end| end <= size) {
+                return Ok(());
+            }
+            let found = format!("{count} {what} of {len} bytes at offset 0x{offset:x}");
+            Err(source.damaged(
+                TABLE,
+                format!("tables inside the {size} bytes of the file"),
+                found,
+            ))
+        };
+        inside(
+            segments_offset,
+            u64::from(segment_count),
+            u64::from(segment_len),
+            "program headers",
+        )?;
+        if sections_offset == 0 {
+            (section_count, names_section) = (0, 0);
+        } else {
+            if section_entry != section_len && section_count != 0 {
+                let expected = format!("section headers of {section_len} bytes");
+                return Err(source.damaged(TABLE, expected, format!("{section_entry} bytes")));
+            }
+            // Above 0xff00 sections the real numbers stand in the first section header.
+            if section_count == 0 || names_section == 0xffff {
+                inside(
+                    sections_offset,
+                    1,
+                    u64::from(section_len),
+                    "section headers",
+                )?;
+                let at = base.checked_add(sections_offset).ok_or_else(short)?;
+                let bytes = source.read(at, u64::from(section_len), "section headers")?;
+                let first =
+                    Section::decode(&mut Fields::of(&bytes, order, class)).ok_or_else(short)?;
+                if section_count == 0 {
+                    section_count = first.size;
+                }
+                if names_section == 0xffff {
+                    names_section = u64::from(first.link);
+                }
+            }
+            inside(
+                sections_offset,
+                section_count,
+                u64::from(section_len),
+                "section headers",
+            )?;
+        }
+        Ok(Some(Header {
+            class,
+            order,
+            kind,
+            machine,
+            segments_offset,
+            segment_count,
+            sections_offset,
+            section_count,
+            names_section,
+        }))
+    }
+
+    /// Reads the program headers.
+    pub(super) fn segments(&self, source: &Source) -> Result<Vec<Segment>, ElfError> {
+        let count = u64::from(self.segment_count);
+        let entry = if self.class == Class::Elf64 {
+            SEGMENT_LEN
+        } else {
+            32
+        };
+        let bytes = source.read(self.segments_offset, count * entry, "program headers")?;
+        let mut fields = Fields::of(&bytes, self.order, self.class);
+        std::iter::from_fn(|| {
+            (!fields.is_empty()).then(|| Segment::decode(&mut fields, self.class))
+        })
+        .map(|segment| {
+            segment.ok_or_else(|| source.damaged("program headers", "whole entries", "a cut one"))
+        })
+        .collect()
+    }
+
+    /// Reads the section headers of the ELF file that starts at `base`.
+    pub(crate) fn sections(&self, source: &Source, base: u64) -> Result<Vec<Section>, ElfError> {
+        const TABLE: &str = "section headers";
+        let entry = if self.class == Class::Elf64 {
+            SECTION_LEN
+        } else {
+            40
+        };
+        let place = base
+            .checked_add(self.sections_offset)
+            .zip(self.section_count.checked_mul(entry));
+        let (at, len) =
+            place.ok_or_else(|| source.damaged(TABLE, "a table inside the file", "an overflow"))?;
+        let bytes = source.read(at, len, TABLE)?;
+        let mut fields = Fields::of(&bytes, self.order, self.class);
+        std::iter::from_fn(|| (!fields.is_empty()).then(|| Section::decode(&mut fields)))
+            .map(|section| {
+                section.ok_or_else(|| source.damaged(TABLE, "whole entries", "a cut one"))
+            })
+            .collect()
+    }
+
+    /// Where in the ELF file at `base`, `size` bytes long, the sections named `name` lie; those without bytes in the file
+    /// are left out.
+    pub(crate) fn sections_named(
+        &self,
+        source: &Source,
+        base: u64,
+        size: u64,
+        wanted: &[&[u8]],
+    ) -> Result<Vec<std::ops::Range<u64>>, ElfError> {
+        const TABLE: &str = "section names";
+        /// Names of object files with one section per function stay far below this.
+        const NAMES_MAX: u64 = 64 << 20;
+        let sections = self.sections(source, base)?;
+        let names = usize::try_from(self.names_section)
+            .ok()
+            .and_then(|index| sections.get(index));
+        let Some(names) = names.filter(|_| self.names_section != 0) else {
+            return Ok(Vec::new());
+        };
+        let within = |section: &Section| {
+            range(section.offset, section.size)
+                .filter(|bytes| bytes.end <= size)
+                .and_then(|bytes| range(base.checked_add(bytes.start)?, section.size))
+                .ok_or_else(|| {
+                    let found = format!("{} bytes at offset 0x{:x}", section.size, section.offset);
+                    source.damaged(
+                        "section headers",
+                        format!("a section inside the {size} bytes of the file"),
+                        found,
+                    )
+                })
+        };
+        let place = within(names)?;
+        if names.size > NAMES_MAX {
+            return Err(source.damaged(
+                TABLE,
+                format!("at most {NAMES_MAX} bytes"),
+                names.size.to_string(),
+            ));
+        }
+        let bytes = source.read(place.start, names.size, TABLE)?;
+        let mut found = Vec::new();
+        for section in sections.iter().filter(|section| section.has_bytes()) {
+            let name = usize::try_from(section.name)
+                .ok()
+                .and_then(|at| bytes.get(at..))
+                .unwrap_or_default();
+            let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+            if wanted.contains(&name) {
+                found.push(within(section)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn describe(byte: Option<u8>) -> String {
+    byte.map_or_else(|| "the end of the file".to_owned(), |byte| byte.to_string())
+}
+
+impl Segment {
+    fn decode(f: &mut Fields<'_>, class: Class) -> Option<Segment> {
+        let kind = ProgramType(f.u32()?);
+        // The 64-bit layout moved the flags up, for alignment.
+        let early = if class == Class::Elf64 { f.u32()? } else { 0 };
+        let (offset, vaddr, paddr) = (f.word()?, f.word()?, f.word()?);
+        let (file_size, memory_size) = (f.word()?, f.word()?);
+        let flags = if class == Class::Elf64 {
+            early
+        } else {
+            f.u32()?
+        };
+        Some(Segment {
+            kind,
+            flags,
+            offset,
+            vaddr,
+            paddr,
+            file_size,
+            memory_size,
+            align: f.word()?,
+        })
+    }
+
+    /// The entry's bytes in a 64-bit little-endian file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(56);
+        bytes.extend(self.kind.0.to_le_bytes());
+        bytes.extend(self.flags.to_le_bytes());
+        for word in [
+            self.offset,
+            self.vaddr,
+            self.paddr,
+            self.file_size,
+            self.memory_size,
+            self.align,
+        ] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Its bytes in the file.
+    pub(super) fn file_range(&self) -> Option<std::ops::Range<u64>> {
+        range(self.offset, self.file_size)
+    }
+
+    /// The file offset of `len` bytes at `vaddr`, when this segment brings them from the file.
+    pub(super) fn file_offset(&self, vaddr: u64, len: u64) -> Option<u64> {
+        let into = vaddr.checked_sub(self.vaddr)?;
+        (into.checked_add(len)? <= self.file_size)
+            .then(|| self.offset.checked_add(into))
+            .flatten()
+    }
+}
+
+impl Section {
+    fn decode(f: &mut Fields<'_>) -> Option<Section> {
+        Some(Section {
+            name: f.u32()?,
+            kind: SectionType(f.u32()?),
+            flags: f.word()?,
+            addr: f.word()?,
+            offset: f.word()?,
+            size: f.word()?,
+            link: f.u32()?,
+            info: f.u32()?,
+            align: f.word()?,
+            entry_size: f.word()?,
+        })
+    }
+
+    /// The entry's bytes in a 64-bit little-endian file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend(self.name.to_le_bytes());
+        bytes.extend(self.kind.0.to_le_bytes());
+        for word in [self.flags, self.addr, self.offset, self.size] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend(self.link.to_le_bytes());
+        bytes.extend(self.info.to_le_bytes());
+        bytes.extend(self.align.to_le_bytes());
+        bytes.extend(self.entry_size.to_le_bytes());
+        bytes
+    }
+
+    /// Is it loaded into memory?
+    pub(super) fn is_alloc(&self) -> bool {
+        self.flags & elf::SHF_ALLOC.0 != 0
+    }
+
+    /// Does it hold bytes of the file?
+    pub(super) fn has_bytes(&self) -> bool {
+        self.kind != elf::SHT_NULL && self.kind != elf::SHT_NOBITS && self.size != 0
+    }
+}
+
+impl Dynamic {
+    /// Decodes one entry.
+    pub(super) fn decode(f: &mut Fields<'_>, class: Class) -> Option<Dynamic> {
+        let tag = f.word()?;
+        let tag = if class == Class::Elf64 {
+            tag.cast_signed()
+        } else {
+            i64::from(u32::try_from(tag).ok()?.cast_signed())
+        };
+        Some(Dynamic {
+            tag: DynamicTag(tag),
+            value: f.word()?,
+        })
+    }
+
+    /// The entry's bytes in a 64-bit little-endian file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.tag.0.to_le_bytes().to_vec();
+        bytes.extend(self.value.to_le_bytes());
+        bytes
+    }
+}

@@ -1,1 +1,0 @@
-//! Carries out a plan: verify, unpack, split, patch.

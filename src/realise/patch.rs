@@ -1,0 +1,416 @@
+//! Who needs which library, and the RUNPATHs that follow from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Event;
+use super::error::{Missing, RealiseError};
+use super::links::{self, Target};
+use super::references::References;
+use super::report::{LeftAlone, Patched};
+use super::split::{PieceKind, Split};
+use super::stage::Stage;
+use super::tree::{Node, Tree};
+use crate::elf::{self, ElfKind, Facts};
+use crate::error::Error;
+use crate::fatbin;
+use crate::plan::edits::{self, LibraryDir};
+use crate::plan::outputs::Placement;
+use crate::plan::{OutputName, Plan};
+use crate::relpath::RelPath;
+use crate::resolve::{self, Abi, Answer, Libraries};
+use crate::text;
+
+/// The folders of a dependency that are searched, as the dynamic loader would not: by name.
+const LIBRARY_FOLDERS: &[&str] = &["lib", "lib64"];
+
+/// A directory that may hold a needed library.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Dir {
+    /// In an output of this package; empty for its top.
+    Own { output: OutputName, path: String },
+    /// In the package `name` of the plan's dependencies.
+    Dependency { name: String, folder: &'static str },
+}
+
+/// A dynamic ELF file of the plan's machine.
+struct Object<'a> {
+    from: &'a RelPath,
+    at: &'a Placement,
+    facts: Facts,
+}
+
+/// What one file gets.
+struct Edit<'a> {
+    object: &'a Object<'a>,
+    runpath: String,
+    /// The same with names instead of store paths.
+    symbolic: String,
+}
+
+/// Sets the RUNPATH of every dynamic ELF file for `machine` in `stage`.
+///
+/// # Errors
+/// An ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing (all of them are reported, and no
+/// file was edited); the outputs would refer to each other in a circle; the file system refuses.
+pub(super) fn patch(
+    machine: Abi,
+    plan: &Plan,
+    tree: &Tree,
+    split: &Split,
+    stage: &Stage,
+    mut references: References,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<(Vec<Patched>, Vec<LeftAlone>), Error> {
+    let mut objects = Vec::new();
+    let mut left_alone = Vec::new();
+    let mut abis = BTreeMap::new();
+    for piece in split.pieces() {
+        if piece.kind != PieceKind::File {
+            continue;
+        }
+        let path = stage.dir(piece.to.output)?.join(&piece.to.path);
+        let Some(facts) = elf::read(&path)? else {
+            continue;
+        };
+        let abi = Abi::of(&facts);
+        if abi != Some(machine) {
+            let found = LeftAlone {
+                output: piece.to.output,
+                path: piece.to.path.clone(),
+                machine: facts.machine.to_string(),
+            };
+            progress(Event::Note(&found.to_string()));
+            left_alone.push(found);
+        }
+        if let Some(abi) = abi.filter(|_| is_loadable(&facts)) {
+            abis.insert(&piece.from, abi);
+            if abi == machine {
+                objects.push(Object {
+                    from: &piece.from,
+                    at: &piece.to,
+                    facts,
+                });
+            }
+        }
+    }
+
+    let mut libraries = own_libraries(tree, split, &abis);
+    let needed: BTreeSet<&str> = objects
+        .iter()
+        .flat_map(|object| &object.facts.needed)
+        .map(String::as_str)
+        .collect();
+    add_dependencies(&mut libraries, plan, &needed)?;
+
+    let mut missing: BTreeMap<&str, Missing> = BTreeMap::new();
+    let mut edits = Vec::new();
+    for object in &objects {
+        let mut dirs = Vec::new();
+        for soname in &object.facts.needed {
+            match libraries.answer(machine, soname, &plan.allowed_missing, |dir| {
+                rank(dir, object.at)
+            }) {
+                Answer::Host(_) => {}
+                Answer::Directory(dir) => {
+                    if let Dir::Own { output, .. } = &dir {
+                        references.add(object.at.output, *output, object.from.as_str(), soname);
+                    }
+                    dirs.push(dir);
+                }
+                Answer::Missing { other_machines } => {
+                    let missing = missing.entry(soname).or_insert_with(|| Missing {
+                        soname: soname.clone(),
+                        needed_by: Vec::new(),
+                        remedy: remedy(plan, machine, soname, &other_machines),
+                    });
+                    missing.needed_by.push(object.from.to_string());
+                }
+            }
+        }
+        let as_text = |show: &dyn Fn(&Dir) -> Option<String>| -> Result<String, Error> {
+            let mut shown = Vec::new();
+            for dir in &dirs {
+                shown.push(if is_own_folder(dir, object.at) {
+                    LibraryDir::Origin
+                } else {
+                    LibraryDir::At(show(dir).ok_or_else(|| unspeakable(plan, dir))?)
+                });
+            }
+            Ok(edits::runpath(&plan.driver_paths, &shown))
+        };
+        let runpath = as_text(&|dir| dir.in_store(plan))?;
+        let symbolic = as_text(&|dir| Some(dir.symbolic()))?;
+        edits.push(Edit {
+            object,
+            runpath,
+            symbolic,
+        });
+    }
+    if !missing.is_empty() {
+        let package = format!("{} ({})", plan.package, plan.platform);
+        return Err(RealiseError::Missing {
+            package,
+            missing: missing.into_values().collect(),
+        }
+        .into());
+    }
+    references.check(&plan.package)?;
+    let patched = carry_out(&edits, stage, progress)?;
+    Ok((patched, left_alone))
+}
+
+/// Does the dynamic loader look at this file? Static programs and object files are left as they are; a static program
+/// that is position independent has a dynamic section too, but nobody reads a RUNPATH there.
+fn is_loadable(facts: &Facts) -> bool {
+    facts.is_dynamic
+        && match facts.kind {
+            ElfKind::SharedLibrary => true,
+            ElfKind::Executable => facts.interpreter.is_some(),
+            ElfKind::Relocatable | ElfKind::Core | ElfKind::Other(_) => false,
+        }
+}
+
+/// The package's own libraries, also under the names of links to them.
+fn own_libraries(tree: &Tree, split: &Split, abis: &BTreeMap<&RelPath, Abi>) -> Libraries<Dir> {
+    let mut libraries = Libraries::default();
+    for piece in split.pieces() {
+        let file = match tree.node(&piece.from) {
+            Some(Node::Link { target }) => match links::end(tree, &piece.from, target) {
+                Some(Target::Path(path)) => path,
+                Some(Target::Top) | None => continue,
+            },
+            _ => piece.from.clone(),
+        };
+        // A link to a stub from somewhere else is still a stub.
+        let is_stub = is_stubs_folder(folder(&file));
+        if let Some(abi) = abis.get(&file).filter(|_| !is_stub || file == piece.from) {
+            let dir = Dir::Own {
+                output: piece.to.output,
+                path: folder(&piece.to.path).to_owned(),
+            };
+            libraries.add(piece.to.path.file_name(), *abi, dir);
+        }
+    }
+    libraries
+}
+
+/// Adds what the plan's dependencies have of the libraries `needed`.
+fn add_dependencies(
+    libraries: &mut Libraries<Dir>,
+    plan: &Plan,
+    needed: &BTreeSet<&str>,
+) -> Result<(), Error> {
+    for (name, root) in &plan.dependencies {
+        if !root.is_dir() {
+            return Err(RealiseError::NoDependency {
+                package: name.clone(),
+                path: root.clone(),
+            }
+            .into());
+        }
+        for &folder in LIBRARY_FOLDERS {
+            for soname in needed.iter().filter(|soname| is_file_name(soname)) {
+                let path = root.join(folder).join(soname);
+                if !path.is_file() {
+                    continue;
+                }
+                if let Some(abi) = elf::read(&path)?
+                    .filter(is_loadable)
+                    .as_ref()
+                    .and_then(Abi::of)
+                {
+                    libraries.add(
+                        soname,
+                        abi,
+                        Dir::Dependency {
+                            name: name.clone(),
+                            folder,
+                        },
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A NEEDED entry with a slash is a path; no directory satisfies it.
+fn is_file_name(soname: &str) -> bool {
+    RelPath::new(soname).is_ok_and(|path| path.components().count() == 1)
+}
+
+/// How good `dir` is for a file at `at`: its own folder, its own output, the output of libraries, the other outputs,
+/// then the dependencies. Folders of stubs are for linking and satisfy nothing, save each other.
+fn rank(dir: &Dir, at: &Placement) -> Option<(u8, usize)> {
+    match dir {
+        Dir::Own { .. } if is_own_folder(dir, at) => Some((0, 0)),
+        Dir::Own { output, path } => {
+            let is_stubs = *output == OutputName::Stubs || is_stubs_folder(path);
+            let depth = path.split('/').count();
+            match *output {
+                _ if is_stubs => None,
+                same if same == at.output => Some((1, depth)),
+                OutputName::Lib => Some((2, depth)),
+                _ => Some((3, depth)),
+            }
+        }
+        Dir::Dependency { .. } => Some((4, 0)),
+    }
+}
+
+fn is_own_folder(dir: &Dir, at: &Placement) -> bool {
+    matches!(dir, Dir::Own { output, path } if *output == at.output && path == folder(&at.path))
+}
+
+fn is_stubs_folder(path: &str) -> bool {
+    path.split('/').any(|component| component == "stubs")
+}
+
+fn folder(path: &RelPath) -> &str {
+    path.as_str()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder)
+}
+
+impl Dir {
+    /// As the dynamic loader will find it; `None` when that is no UTF-8.
+    fn in_store(&self, plan: &Plan) -> Option<String> {
+        let path = match self {
+            Dir::Own { output, path } if path.is_empty() => plan.outputs.get(output)?.clone(),
+            Dir::Own { output, path } => plan.outputs.get(output)?.join(path),
+            Dir::Dependency { name, folder } => plan.dependencies.get(name)?.join(folder),
+        };
+        path.to_str().map(str::to_owned)
+    }
+
+    /// With names from the plan instead of store paths, so that a report with it refers to nothing.
+    fn symbolic(&self) -> String {
+        match self {
+            Dir::Own { output, path } if path.is_empty() => format!("{{outputs.{output}}}"),
+            Dir::Own { output, path } => format!("{{outputs.{output}}}/{path}"),
+            Dir::Dependency { name, folder } => format!("{{dependencies.{name}}}/{folder}"),
+        }
+    }
+}
+
+fn unspeakable(plan: &Plan, dir: &Dir) -> Error {
+    let path = match dir {
+        Dir::Own { output, .. } => plan.outputs.get(output),
+        Dir::Dependency { name, .. } => plan.dependencies.get(name),
+    };
+    RealiseError::Name {
+        path: path.cloned().unwrap_or_default(),
+    }
+    .into()
+}
+
+/// Where a missing library might come from, as a hint.
+fn remedy(plan: &Plan, machine: Abi, soname: &str, other_machines: &[Abi]) -> String {
+    let shown = text::quote(soname);
+    if !other_machines.is_empty() {
+        let machines: Vec<String> = other_machines.iter().map(Abi::to_string).collect();
+        let machines = machines.join(" and ");
+        return format!("{shown} is there for {machines}, but these files are for {machine}");
+    }
+    match resolve::known_package(soname) {
+        Some(package) if plan.dependencies.contains_key(package) => {
+            format!(
+                "{shown} should be in the dependency `{package}`, but is not: is that one of another version?"
+            )
+        }
+        Some(package) if package == plan.package => {
+            format!("{shown} should be in this package, but is not")
+        }
+        Some(package) => format!("{shown} is in `{package}`: add that package to `dependencies`"),
+        None => format!(
+            "add the package that has {shown} to `dependencies`, or the name to `allowedMissing` if hosts have it"
+        ),
+    }
+}
+
+/// Edits the files.
+fn carry_out(
+    edits: &[Edit<'_>],
+    stage: &Stage,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Vec<Patched>, Error> {
+    let mut patched = Vec::new();
+    for edit in edits {
+        let Placement { output, path } = edit.object.at;
+        let file = stage.dir(*output)?.join(path);
+        let rung = elf::set_runpath(&file, &edit.runpath)?.rung;
+        let architectures = fatbin::architectures(&file)?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let entry = Patched {
+            output: *output,
+            path: path.clone(),
+            runpath: edit.symbolic.clone(),
+            rung: rung.to_string(),
+            architectures,
+        };
+        progress(Event::Note(&entry.to_string()));
+        patched.push(entry);
+    }
+    Ok(patched)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearer_folders_are_better_and_stubs_satisfy_nobody_else() {
+        let at = |output, path: &str| Placement {
+            output,
+            path: RelPath::new(path).unwrap(),
+        };
+        let own = |output, path: &str| Dir::Own {
+            output,
+            path: path.to_owned(),
+        };
+        let file = at(OutputName::Bin, "bin/tool");
+        let dependency = Dir::Dependency {
+            name: "libx".to_owned(),
+            folder: "lib",
+        };
+        let order = [
+            own(OutputName::Bin, "bin"),
+            own(OutputName::Bin, "bin/plugins/x"),
+            own(OutputName::Lib, "lib"),
+            own(OutputName::Out, "nvvm/lib64"),
+            dependency,
+        ];
+        assert!(
+            order
+                .windows(2)
+                .all(|pair| rank(&pair[0], &file) < rank(&pair[1], &file)),
+            "{order:?}"
+        );
+        for stubs in [
+            own(OutputName::Stubs, "lib/x"),
+            own(OutputName::Lib, "lib/stubs"),
+        ] {
+            assert_eq!(rank(&stubs, &file), None, "{stubs:?}");
+        }
+        let stub = at(OutputName::Stubs, "lib/stubs/libx.so");
+        assert_eq!(
+            rank(&own(OutputName::Stubs, "lib/stubs"), &stub),
+            Some((0, 0))
+        );
+    }
+
+    #[test]
+    fn a_name_with_a_slash_is_no_file_name() {
+        for (soname, expected) in [
+            ("libx.so.1", true),
+            ("a/libx.so", false),
+            ("/libx.so", false),
+            ("..", false),
+            ("", false),
+        ] {
+            assert_eq!(is_file_name(soname), expected, "{soname}");
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! Where each path of an unpacked archive goes, and the moving.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::error::RealiseError;
+use super::links::{self, Target};
+use super::references::References;
+use super::report::{self, OutputReport};
+use super::stage::{Stage, move_file};
+use super::tree::{Node, Tree};
+use crate::error::Error;
+use crate::plan::OutputName;
+use crate::plan::outputs::{Placement, place};
+use crate::relpath::RelPath;
+
+/// Where everything goes. **Shape**: no two pieces have the same place, none is below a piece that is no directory.
+#[derive(Debug)]
+pub(super) struct Split {
+    pieces: Vec<Piece>,
+}
+
+/// One thing to put into an output.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// Where it is in the archive.
+    pub from: RelPath,
+    /// Where it goes.
+    pub to: Placement,
+    /// What it is there.
+    pub kind: PieceKind,
+}
+
+/// What a [`Piece`] is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PieceKind {
+    /// A file, moved as it is.
+    File,
+    /// A link with this text.
+    Link(String),
+    /// A directory with nothing in it; others come into being with their content.
+    EmptyDirectory,
+}
+
+impl Split {
+    /// Places everything in `tree`; `outputs` are the declared ones with their final paths. Links that cross outputs are added to `references`.
+    ///
+    /// # Errors
+    /// Two paths land in one place; a link dangles, in the archive or once its target is spread over outputs.
+    pub(super) fn new(
+        tree: &Tree,
+        outputs: &BTreeMap<OutputName, PathBuf>,
+        references: &mut References,
+    ) -> Result<Split, Error> {
+        let declared: BTreeSet<OutputName> = outputs.keys().copied().collect();
+        let homes = Homes::new(tree, &declared);
+        let mut pieces = Vec::new();
+        for (path, node) in tree.iter() {
+            let to = place(path, &declared);
+            let kind = match node {
+                Node::File => PieceKind::File,
+                Node::Directory { is_empty: true } => PieceKind::EmptyDirectory,
+                Node::Directory { is_empty: false } => continue,
+                Node::Link { target } => {
+                    let (output, location) = homes.of_target(tree, path, target)?;
+                    references.add(to.output, output, to.path.as_str(), target);
+                    PieceKind::Link(link_text(outputs, &to, output, &location)?)
+                }
+            };
+            pieces.push(Piece {
+                from: path.clone(),
+                to,
+                kind,
+            });
+        }
+        check_places(&pieces)?;
+        Ok(Split { pieces })
+    }
+
+    /// The pieces, in order of their path in the archive.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// Moves everything from `unpacked` to the outputs of `stage`, and removes what is left of `unpacked`.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub(super) fn carry_out(&self, unpacked: &Path, stage: &Stage) -> Result<(), Error> {
+        let mut made = BTreeSet::new();
+        for piece in &self.pieces {
+            let target = stage.dir(piece.to.output)?.join(&piece.to.path);
+            let folder = match piece.kind {
+                PieceKind::EmptyDirectory => target.as_path(),
+                PieceKind::File | PieceKind::Link(_) => target.parent().unwrap_or(&target),
+            };
+            if made.insert(folder.to_owned()) {
+                fs::create_dir_all(folder)
+                    .map_err(|source| RealiseError::io("make the directory", folder, source))?;
+            }
+            match &piece.kind {
+                PieceKind::File => move_file(&unpacked.join(&piece.from), &target)?,
+                PieceKind::Link(text) => {
+                    symlink(text, &target)
+                        .map_err(|source| RealiseError::io("make the link", &target, source))?;
+                }
+                PieceKind::EmptyDirectory => {}
+            }
+        }
+        fs::remove_dir_all(unpacked).map_err(|source| {
+            RealiseError::io("remove the unpacked archive", unpacked, source).into()
+        })
+    }
+
+    /// How much goes to each of `outputs`, in their order.
+    pub(super) fn outputs(&self, outputs: &BTreeMap<OutputName, PathBuf>) -> Vec<OutputReport> {
+        outputs
+            .keys()
+            .map(|output| {
+                let mut counted = OutputReport {
+                    name: *output,
+                    files: 0,
+                    links: 0,
+                };
+                for piece in self
+                    .pieces
+                    .iter()
+                    .filter(|piece| piece.to.output == *output)
+                {
+                    match piece.kind {
+                        PieceKind::File => counted.files += 1,
+                        PieceKind::Link(_) => counted.links += 1,
+                        PieceKind::EmptyDirectory => {}
+                    }
+                }
+                counted
+            })
+            .collect()
+    }
+}
+
+/// The text of the link at `link` to `location` (empty: the top) in `output`.
+fn link_text(
+    outputs: &BTreeMap<OutputName, PathBuf>,
+    link: &Placement,
+    output: OutputName,
+    location: &str,
+) -> Result<String, Error> {
+    if link.output == output {
+        return Ok(links::relative(&link.path, location));
+    }
+    match outputs.get(&output).and_then(|path| path.to_str()) {
+        Some(root) if location.is_empty() => Ok(root.to_owned()),
+        Some(root) => Ok(format!("{root}/{location}")),
+        None => Err(RealiseError::NoOutput { output }.into()),
+    }
+}
+
+/// Which outputs the content of each directory goes to, the top included (as `""`).
+struct Homes<'a> {
+    declared: &'a BTreeSet<OutputName>,
+    spread: BTreeMap<String, BTreeSet<OutputName>>,
+}
+
+impl<'a> Homes<'a> {
+    fn new(tree: &Tree, declared: &'a BTreeSet<OutputName>) -> Homes<'a> {
+        let mut spread: BTreeMap<String, BTreeSet<OutputName>> = BTreeMap::new();
+        for (path, node) in tree.iter() {
+            if matches!(node, Node::Directory { is_empty: false }) {
+                continue;
+            }
+            let output = place(path, declared).output;
+            let mut folder = path.as_str();
+            loop {
+                folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
+                spread.entry(folder.to_owned()).or_default().insert(output);
+                if folder.is_empty() {
+                    break;
+                }
+            }
+        }
+        Homes { declared, spread }
+    }
+
+    /// The output and the path in it (empty: the top) that the link `link` must lead to.
+    fn of_target(
+        &self,
+        tree: &Tree,
+        link: &RelPath,
+        target: &str,
+    ) -> Result<(OutputName, String), Error> {
+        let dangling = || RealiseError::DanglingLink {
+            link: link.to_string(),
+            target: target.to_owned(),
+        };
+        let path = match links::named(tree, link, target).ok_or_else(dangling)? {
+            // The report lies in `out`, so that there always is one.
+            Target::Top => return Ok((OutputName::Out, String::new())),
+            Target::Path(path) => path,
+        };
+        let Placement {
+            output,
+            path: location,
+        } = place(&path, self.declared);
+        if !matches!(tree.node(&path), Some(Node::Directory { is_empty: false })) {
+            return Ok((output, location.to_string()));
+        }
+        let spread = self.spread.get(path.as_str()).cloned().unwrap_or_default();
+        let mut others = spread.iter();
+        match (spread.contains(&output), others.next(), others.next()) {
+            (true, ..) => Ok((output, location.to_string())),
+            (false, Some(only), None) => Ok((*only, location.to_string())),
+            (false, ..) => {
+                let outputs: Vec<String> =
+                    spread.iter().map(|output| format!("`{output}`")).collect();
+                let outputs = outputs.join(", ");
+                Err(RealiseError::LinkToSplit {
+                    link: link.to_string(),
+                    target: target.to_owned(),
+                    outputs,
+                }
+                .into())
+            }
+        }
+    }
+}
+
+/// # Errors
+/// Two pieces have the same place, one lies below another that is no directory, or one is where the report goes.
+fn check_places(pieces: &[Piece]) -> Result<(), Error> {
+    let mut taken: BTreeMap<(OutputName, &str), &str> = BTreeMap::new();
+    taken.insert(
+        (OutputName::Out, report::PATH),
+        "the report of this program",
+    );
+    for piece in pieces {
+        let Placement { output, path } = &piece.to;
+        if piece.kind == PieceKind::EmptyDirectory {
+            // Two empty directories in one place are one.
+            continue;
+        }
+        if let Some(first) = taken.insert((*output, path.as_str()), piece.from.as_str()) {
+            return Err(collision(*output, path, first, &piece.from));
+        }
+    }
+    for piece in pieces {
+        let Placement { output, path } = &piece.to;
+        let mut above = match piece.kind {
+            PieceKind::EmptyDirectory => Some(path.as_str()),
+            _ => path.as_str().rsplit_once('/').map(|(parent, _)| parent),
+        };
+        while let Some(folder) = above {
+            if let Some(first) = taken.get(&(*output, folder)) {
+                return Err(collision(*output, path, first, &piece.from));
+            }
+            above = folder.rsplit_once('/').map(|(parent, _)| parent);
+        }
+    }
+    Ok(())
+}
+
+fn collision(output: OutputName, to: &RelPath, first: &str, second: &RelPath) -> Error {
+    RealiseError::Collision {
+        output,
+        to: to.to_string(),
+        first: first.to_owned(),
+        second: second.to_string(),
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[OutputName] = &[
+        OutputName::Out,
+        OutputName::Doc,
+        OutputName::Samples,
+        OutputName::Python,
+        OutputName::Bin,
+        OutputName::Dev,
+        OutputName::Include,
+        OutputName::Lib,
+        OutputName::Static,
+        OutputName::Stubs,
+    ];
+
+    fn outputs(names: &[OutputName]) -> BTreeMap<OutputName, PathBuf> {
+        names
+            .iter()
+            .map(|name| (*name, PathBuf::from(format!("/store/{name}"))))
+            .collect()
+    }
+
+    fn split(lines: &[&str], names: &[OutputName]) -> Result<Vec<String>, String> {
+        let mut references = References::default();
+        let split = Split::new(&Tree::sample(lines), &outputs(names), &mut references)
+            .map_err(|error| error.render())?;
+        let shown = split.pieces().iter().map(
+            |Piece {
+                 to: Placement { output, path },
+                 kind,
+                 ..
+             }| match kind {
+                PieceKind::File => format!("{output}: {path}"),
+                PieceKind::Link(text) => format!("{output}: {path} -> {text}"),
+                PieceKind::EmptyDirectory => format!("{output}: {path}/"),
+            },
+        );
+        let shown = shown.collect();
+        references.check("foo").map_err(|error| error.render())?;
+        Ok(shown)
+    }
+
+    #[test]
+    fn links_stay_relative_in_one_output_and_become_absolute_across() {
+        let shown = split(
+            &[
+                "lib/libx.so -> libx.so.1",
+                "lib/libx.so.1 -> ./libx.so.1.2",
+                "lib/libx.so.1.2",
+                "lib/stubs/liby.so -> ../libx.so",
+                "lib/libx_static.a",
+                "lib64 -> lib",
+                "include/lib -> ../lib64/libx.so",
+                "pkgconfig/x.pc",
+                "pkgconfig/y.pc -> x.pc",
+                "pc -> pkgconfig/x.pc",
+                "cmake -> lib/cmake",
+                "lib/cmake/x/x.cmake",
+                "top -> .",
+                "share/empty/",
+            ],
+            ALL,
+        );
+        assert_eq!(
+            shown.unwrap(),
+            [
+                "out: cmake -> /store/dev/lib/cmake",
+                "include: include/lib -> /store/lib/lib/libx.so",
+                "dev: lib/cmake/x/x.cmake",
+                "lib: lib/libx.so -> libx.so.1",
+                "lib: lib/libx.so.1 -> libx.so.1.2",
+                "lib: lib/libx.so.1.2",
+                "static: lib/libx_static.a",
+                "stubs: lib/stubs/liby.so -> /store/lib/lib/libx.so",
+                "lib: lib64 -> lib",
+                "out: pc -> /store/dev/share/pkgconfig/x.pc",
+                "dev: share/pkgconfig/x.pc",
+                "dev: share/pkgconfig/y.pc -> x.pc",
+                "out: share/empty/",
+                "out: top -> .",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_split_is_refused() {
+        for (lines, expected) in [
+            (
+                &["lib/a -> ../gone/b"][..],
+                "lib/a: expected a link to something in the archive, found `../gone/b`, which leads nowhere",
+            ),
+            (
+                &["all -> nvvm", "nvvm/x.a", "nvvm/x.pc"],
+                "all: expected a link to something that stays whole, found `nvvm`, which is spread over the outputs `dev`, `static`",
+            ),
+            (
+                &["pkg-config/x.pc", "pkgconfig/x.pc"],
+                "pkgconfig/x.pc: expected one path for `share/pkgconfig/x.pc` of the output `dev`, found `pkg-config/x.pc` and `pkgconfig/x.pc`",
+            ),
+            (
+                &["share/pkgconfig", "pkgconfig/x.pc"],
+                "pkgconfig/x.pc: expected one path for `share/pkgconfig/x.pc` of the output `dev`, found `share/pkgconfig` and `pkgconfig/x.pc`",
+            ),
+            (
+                &["nix-support/cuda-redist.json"],
+                "nix-support/cuda-redist.json: expected one path for `nix-support/cuda-redist.json` of the output `out`, found `the report of this program`",
+            ),
+            (
+                &["bin/x -> ../lib/x", "lib/x", "lib/y -> ../bin/z", "bin/z"],
+                "foo: expected outputs that refer to each other in one direction only, found `bin` to `lib` (`bin/x` to `../lib/x`), `lib` to `bin` (`lib/y` to `../bin/z`)",
+            ),
+        ] {
+            let message = split(lines, ALL).unwrap_err();
+            assert!(
+                message.contains(expected),
+                "{lines:?}:\n{message}\nexpected\n{expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn fewer_outputs_heal_circles_and_spread_folders() {
+        let lines = &[
+            "bin/x -> ../lib/x",
+            "lib/x",
+            "lib/y -> ../bin/z",
+            "bin/z",
+            "all -> nvvm",
+            "nvvm/x.a",
+            "nvvm/x.pc",
+        ];
+        assert_eq!(
+            split(lines, &[OutputName::Out]).unwrap(),
+            [
+                "out: all -> nvvm",
+                "out: bin/x -> ../lib/x",
+                "out: bin/z",
+                "out: lib/x",
+                "out: lib/y -> ../bin/z",
+                "out: nvvm/x.a",
+                "out: nvvm/x.pc",
+            ]
+        );
+    }
+}

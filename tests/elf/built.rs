@@ -1,0 +1,385 @@
+//! Programs and libraries made by the host's and a cross compiler, edited, stripped and run.
+
+use std::path::{Path, PathBuf};
+
+use cuda_redist::elf::{self, ElfKind, Rung};
+
+use super::{Target, patch};
+use crate::support;
+
+/// The library that is found only through the RUNPATH under test.
+const FAR: &str = "int far_value(void) { return 40; }\n";
+
+/// A library that needs it; every kind of data that an edit could break.
+const MIDDLE: &str = r#"
+    int far_value(void);
+    static char zeros[300000];
+    static __thread int thread_value = 1;
+    static __thread char thread_zeros[100];
+    static int *pointer = &(int){1};
+    static int constructed;
+    __attribute__((constructor)) static void construct(void) { constructed = 1; }
+    int middle_value(void) {
+        for (unsigned long i = 0; i < sizeof zeros; i++) if (zeros[i]) return -1;
+        for (unsigned long i = 0; i < sizeof thread_zeros; i++) if (thread_zeros[i]) return -2;
+        if (!constructed) return -3;
+        zeros[sizeof zeros - 1] = 1;
+        return far_value() + thread_value + *pointer;
+    }
+"#;
+
+const MAIN: &str = r#"
+    #include <stdio.h>
+    int middle_value(void);
+    int main(void) { printf("value %d\n", middle_value()); return 0; }
+"#;
+
+/// How linkers lay files out.
+const FLAGS: [(&str, &[&str]); 12] = [
+    ("plain", &[]),
+    ("separate-code-now", &["-Wl,-z,separate-code", "-Wl,-z,now"]),
+    ("noseparate-code", &["-Wl,-z,noseparate-code"]),
+    (
+        "old-rpath",
+        &["-Wl,--disable-new-dtags", "-Wl,-rpath,/nowhere/at/all"],
+    ),
+    (
+        "runpath",
+        &["-Wl,--enable-new-dtags", "-Wl,-rpath,/nowhere"],
+    ),
+    ("debug", &["-g"]),
+    ("large-pages", &["-Wl,-z,max-page-size=0x200000"]),
+    ("sysv-hash", &["-Wl,--hash-style=sysv"]),
+    (
+        "both-hashes",
+        &["-Wl,--hash-style=both", "-Wl,--build-id=none"],
+    ),
+    (
+        "no-notes",
+        &[
+            "-Wl,--build-id=none",
+            "-Wl,--hash-style=gnu",
+            "-fcf-protection=none",
+        ],
+    ),
+    ("norelro", &["-Wl,-z,norelro"]),
+    (
+        "no-slots",
+        &["-Wl,--spare-dynamic-tags=1", "-Wl,-rpath,/nowhere"],
+    ),
+];
+
+/// Flags that only the host's compiler knows.
+fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
+    let cross = target.cc.ends_with("aarch64-linux-gnu-gcc");
+    flags
+        .iter()
+        .copied()
+        .filter(|flag| !(cross && flag.starts_with("-fcf-protection")))
+        .collect()
+}
+
+/// The folder of the library that only the RUNPATH finds.
+fn far(target: &Target, dir: &Path) -> PathBuf {
+    let far = dir.join("a-folder-with-a-rather-long-name-as-store-paths-have");
+    std::fs::create_dir(&far).unwrap();
+    target.compile(
+        FAR,
+        &["-shared", "-fPIC", "-Wl,-soname,libfar.so"],
+        &far.join("libfar.so"),
+    );
+    far
+}
+
+/// Runs `program`, which must print what it does when everything is found and in order.
+#[track_caller]
+fn runs(target: &Target, program: &Path, what: &str) {
+    let ran = support::run(&mut target.command(program));
+    assert_eq!(
+        (ran.code, &*ran.stdout),
+        (0, "value 42\n"),
+        "{what}: {}",
+        ran.stderr
+    );
+}
+
+/// Edits `file` in every way that matters and lets `program`, which is or needs it, run after each.
+fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: &Path, name: &str) {
+    let original = file.with_extension("original");
+    std::fs::copy(file, &original).unwrap();
+    let found = far.to_str().unwrap();
+    let good = format!("/run/opengl-driver/lib:{found}:$ORIGIN");
+    assert_ne!(
+        support::run(&mut target.command(program)).code,
+        0,
+        "{name}: found its library before the edit"
+    );
+
+    // One value, others, shorter and longer ones.
+    let first = patch(test, &original, file, &good);
+    runs(target, program, &format!("{name} after {first}"));
+    let mut rungs = vec![first];
+    for other in ["/short", "", &"/x".repeat(300), "/y", &good] {
+        rungs.push(patch(test, &original, file, other));
+    }
+    runs(target, program, &format!("{name} after {rungs:?}"));
+    let grown = file.metadata().unwrap().len() - original.metadata().unwrap().len();
+    let zeros = if rungs.contains(&Rung::ExtendSegment) {
+        300_000
+    } else {
+        0
+    };
+    assert!(
+        grown < zeros + 20_000,
+        "{name}: {grown} bytes more after {rungs:?}"
+    );
+
+    // Stripped after the edit, then edited again.
+    let edited = std::fs::read(file).unwrap();
+    target.strip(file);
+    runs(target, program, &format!("{name} stripped after {rungs:?}"));
+    let stripped = file.with_extension("stripped");
+    std::fs::copy(file, &stripped).unwrap();
+    let again = patch(
+        test,
+        &stripped,
+        file,
+        &format!("{good}{}", ":/and/more".repeat(100)),
+    );
+    runs(
+        target,
+        program,
+        &format!("{name} stripped and edited again by {again}"),
+    );
+
+    // Stripped before the edit.
+    std::fs::copy(&original, file).unwrap();
+    target.strip(file);
+    std::fs::copy(file, &stripped).unwrap();
+    let rung = patch(test, &stripped, file, &good);
+    runs(
+        target,
+        program,
+        &format!("{name} edited by {rung} after strip"),
+    );
+
+    // Without section headers.
+    std::fs::write(file, without_sections(std::fs::read(&original).unwrap())).unwrap();
+    let patched = elf::set_runpath(file, &good)
+        .unwrap_or_else(|error| panic!("{name} without sections: {error}"));
+    assert_eq!(
+        elf::read(file).unwrap().unwrap().runpath.as_deref(),
+        Some(&*good)
+    );
+    runs(
+        target,
+        program,
+        &format!("{name} without sections after {}", patched.rung),
+    );
+
+    std::fs::write(file, edited).unwrap();
+    // A hash table too short to make room, and no note, leave only the last segment.
+    let crowded = name == "library-no-notes";
+    let (new, longer) = if crowded {
+        (Rung::ExtendSegment, Rung::ExtendSegment)
+    } else {
+        (Rung::NewSegment, Rung::Grow)
+    };
+    assert_eq!(
+        rungs,
+        [new, Rung::Slot, Rung::Slot, longer, Rung::Slot, Rung::Slot],
+        "{name}"
+    );
+    assert_eq!(
+        (rung, again > Rung::Slot, patched.rung),
+        (new, true, Rung::ExtendSegment),
+        "{name}: {again}"
+    );
+}
+
+/// Removes what `sstrip` removes: section headers and all bytes behind the last segment.
+fn without_sections(mut file: Vec<u8>) -> Vec<u8> {
+    let number = |at: usize, len: usize| {
+        let mut bytes = [0; 8];
+        bytes[..len].copy_from_slice(&file[at..at + len]);
+        usize::try_from(u64::from_le_bytes(bytes)).unwrap()
+    };
+    let (start, count) = (number(32, 8), number(56, 2));
+    let ends = (0..count)
+        .map(|index| start + index * 56)
+        .map(|at| number(at + 8, 8) + number(at + 32, 8));
+    let end = ends.max().unwrap();
+    file.truncate(end);
+    file[40..48].fill(0);
+    file[60..64].fill(0);
+    file
+}
+
+fn programs(test: &str, target: &Target) {
+    let dir = support::dir();
+    let far = far(target, dir.path());
+    let library = far.join("libmiddle.so");
+    let link = format!("-L{}", far.display());
+    target.compile(
+        MIDDLE,
+        &["-shared", "-fPIC", "-Wl,-soname,libmiddle.so"],
+        &library,
+    );
+    for (pie, pie_flags) in [
+        ("pie", ["-pie", "-fPIE"]),
+        ("no-pie", ["-no-pie", "-fno-pie"]),
+    ] {
+        for (name, flags) in FLAGS {
+            let name = format!("{pie}-{name}");
+            let program = dir.path().join(&name);
+            let mut all = known(target, flags);
+            all.extend(pie_flags);
+            let source = format!("{MIDDLE}{}", MAIN.replace("int middle_value(void);", ""));
+            let all: Vec<&str> = all
+                .into_iter()
+                .chain([&*link, "-lfar", "-Wl,--no-as-needed"])
+                .collect();
+            target.compile(&source, &all, &program);
+            assert_eq!(
+                elf::read(&program).unwrap().unwrap().kind,
+                ElfKind::Executable,
+                "{name}"
+            );
+            edit_all_ways(test, target, &program, &program, &far, &name);
+        }
+    }
+}
+
+fn libraries(test: &str, target: &Target) {
+    let dir = support::dir();
+    let far = far(target, dir.path());
+    let link = format!("-L{}", far.display());
+    for (name, flags) in FLAGS {
+        let home = dir.path().join(name);
+        std::fs::create_dir(&home).unwrap();
+        let library = home.join("libmiddle.so");
+        let own = [
+            "-shared",
+            "-fPIC",
+            "-Wl,-soname,libmiddle.so",
+            &link,
+            "-lfar",
+        ];
+        let all: Vec<&str> = known(target, flags).into_iter().chain(own).collect();
+        target.compile(MIDDLE, &all, &library);
+        let program = home.join("program");
+        let home_link = format!("-L{}", home.display());
+        let own = format!("-Wl,--enable-new-dtags,-rpath,{}", home.display());
+        let lax = "-Wl,--allow-shlib-undefined";
+        target.compile(MAIN, &[&home_link, "-lmiddle", &own, lax], &program);
+        edit_all_ways(
+            test,
+            target,
+            &library,
+            &program,
+            &far,
+            &format!("library-{name}"),
+        );
+    }
+}
+
+#[test]
+fn shared_ends_of_strings_are_not_overwritten() {
+    let test = "elf::built::shared_ends_of_strings_are_not_overwritten";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    for (runpath, rung) in [
+        // A symbol's whole name, and the end of one: the linker stores them once.
+        ("long_tail", Rung::NewSegment),
+        ("tail", Rung::NewSegment),
+        ("a_tail", Rung::Slot),
+        ("/own/string", Rung::Slot),
+    ] {
+        let file = dir.path().join(format!("{}.so", runpath.replace('/', "")));
+        let flag = format!("-Wl,--enable-new-dtags,-rpath,{runpath}");
+        let source = "int a_long_tail(void) { return 1; } int long_tail = 2;";
+        target.compile(source, &["-shared", "-fPIC", &flag], &file);
+        let original = file.with_extension("original");
+        std::fs::copy(&file, &original).unwrap();
+        assert_eq!(patch(test, &original, &file, "/x"), rung, "{runpath}");
+    }
+}
+
+#[test]
+fn both_tags_become_one() {
+    let test = "elf::built::both_tags_become_one";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let file = dir.path().join("libboth.so");
+    target.compile(
+        FAR,
+        &[
+            "-shared",
+            "-fPIC",
+            "-Wl,--enable-new-dtags,-rpath,/a,-soname,libboth.so",
+        ],
+        &file,
+    );
+    // An old RPATH beside the RUNPATH: made of the soname's entry.
+    let mut bytes = std::fs::read(&file).unwrap();
+    let soname = 14_u64.to_le_bytes();
+    let at = bytes
+        .chunks_exact(8)
+        .position(|word| word == soname)
+        .unwrap()
+        * 8;
+    bytes[at..at + 8].copy_from_slice(&15_u64.to_le_bytes());
+    std::fs::write(&file, &bytes).unwrap();
+    let before = elf::read(&file).unwrap().unwrap();
+    assert_eq!(
+        (before.rpath.as_deref(), before.runpath.as_deref()),
+        (Some("libboth.so"), Some("/a"))
+    );
+    let original = file.with_extension("original");
+    std::fs::copy(&file, &original).unwrap();
+    // The value is there already, but an RPATH too.
+    assert_eq!(patch(test, &original, &file, "/a"), Rung::Slot);
+    let after = elf::read(&file).unwrap().unwrap();
+    assert_eq!((after.rpath, after.runpath.as_deref()), (None, Some("/a")));
+    assert_eq!(after.spare_dynamic_slots, before.spare_dynamic_slots + 1);
+}
+
+#[test]
+fn host_programs_run_after_every_edit() {
+    let test = "elf::built::host_programs_run_after_every_edit";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    programs(test, &target);
+}
+
+#[test]
+fn host_libraries_load_after_every_edit() {
+    let test = "elf::built::host_libraries_load_after_every_edit";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    libraries(test, &target);
+}
+
+#[test]
+fn aarch64_programs_run_after_every_edit() {
+    let test = "elf::built::aarch64_programs_run_after_every_edit";
+    let Some(target) = Target::aarch64(test) else {
+        return;
+    };
+    programs(test, &target);
+}
+
+#[test]
+fn aarch64_libraries_load_after_every_edit() {
+    let test = "elf::built::aarch64_libraries_load_after_every_edit";
+    let Some(target) = Target::aarch64(test) else {
+        return;
+    };
+    libraries(test, &target);
+}

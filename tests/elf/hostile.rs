@@ -1,0 +1,291 @@
+//! Files that are refused: unchanged to the byte and to the time, with a message that says what is wrong.
+
+use std::path::Path;
+
+use cuda_redist::{elf, fatbin};
+
+use super::{Target, modified};
+use crate::support;
+
+/// A 64-byte ELF header without tables, all numbers in the byte order asked for.
+fn header(class: u8, order: u8, kind: u16, machine: u16) -> Vec<u8> {
+    let mut bytes = b"\x7fELF".to_vec();
+    bytes.extend([class, order, 1]);
+    bytes.resize(16, 0);
+    for number in [kind, machine] {
+        bytes.extend(if order == 1 {
+            number.to_le_bytes()
+        } else {
+            number.to_be_bytes()
+        });
+    }
+    bytes.resize(64, 0);
+    bytes
+}
+
+/// Tries an edit that must fail, and gives back its message without the file's name.
+#[track_caller]
+fn refused(file: &Path) -> String {
+    let (bytes, time) = (std::fs::read(file).unwrap(), modified(file));
+    let error = elf::set_runpath(file, "/a:$ORIGIN").unwrap_err();
+    assert!(error.is_rejected(), "{error}");
+    assert!(
+        std::fs::read(file).unwrap() == bytes && modified(file) == time,
+        "{file:?} was changed: {error}"
+    );
+    error.render().replace(&file.display().to_string(), "FILE")
+}
+
+#[test]
+fn foreign_files_are_refused() {
+    let dir = support::dir();
+    let file = dir.path().join("file");
+    for (bytes, found) in [
+        (Vec::new(), "no ELF file"),
+        (b"\x7fEL".to_vec(), "no ELF file"),
+        (b"#!/bin/sh\nexit 0\n".to_vec(), "no ELF file"),
+        (
+            header(1, 1, 3, 3),
+            "not 64-bit little-endian (shared library, i386)",
+        ),
+        (
+            header(2, 2, 3, 21),
+            "not 64-bit little-endian (shared library, ppc64)",
+        ),
+        (
+            header(1, 2, 2, 8),
+            "not 64-bit little-endian (executable, machine 8)",
+        ),
+        (
+            header(2, 1, 3, 243),
+            "not for x86_64, aarch64 or ppc64le (shared library, riscv64)",
+        ),
+        (
+            header(2, 1, 2, 190),
+            "not for x86_64, aarch64 or ppc64le (executable, cuda)",
+        ),
+        (
+            header(2, 1, 1, 62),
+            "neither executable nor shared library (object file, x86_64)",
+        ),
+        (
+            header(2, 1, 2, 183),
+            "no dynamic section (executable, aarch64)",
+        ),
+    ] {
+        std::fs::write(&file, &bytes).unwrap();
+        assert_eq!(
+            refused(&file),
+            format!(
+                "FILE: cannot set RUNPATH: expected a dynamic 64-bit little-endian ELF program or library for x86_64, \
+                 aarch64 or ppc64le, found {found}; file left unchanged"
+            )
+        );
+        // Reading is for all sorts.
+        assert_eq!(
+            elf::read(&file).unwrap().is_some(),
+            found != "no ELF file",
+            "{found}"
+        );
+        assert_eq!(fatbin::architectures(&file).unwrap(), [], "{found}");
+    }
+}
+
+#[test]
+fn damaged_headers_are_refused() {
+    let dir = support::dir();
+    let file = dir.path().join("file");
+    let with = |at: usize, value: u64, len: usize| {
+        let mut bytes = header(2, 1, 3, 62);
+        bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
+        bytes
+    };
+    let mut many = with(32, 64, 8);
+    many[54..58].copy_from_slice(&[56, 0, 1, 0]);
+    for (bytes, message) in [
+        (
+            b"\x7fELF".to_vec(),
+            "FILE: ELF header: expected class 1 or 2, found the end of the file",
+        ),
+        (
+            header(3, 1, 3, 62),
+            "FILE: ELF header: expected class 1 or 2, found 3",
+        ),
+        (
+            header(2, 0, 3, 62),
+            "FILE: ELF header: expected byte order 1 or 2, found 0",
+        ),
+        (
+            header(2, 1, 3, 62)[..63].to_vec(),
+            "FILE: ELF header: expected 64 bytes, found 63 bytes",
+        ),
+        (
+            with(56, 0xffff, 2),
+            "FILE: ELF header: expected fewer than 65535 program headers, found 65535",
+        ),
+        (
+            with(56, 3, 2),
+            "FILE: ELF header: expected program headers of 56 bytes, found 0 bytes",
+        ),
+        (
+            many,
+            "FILE: ELF header: expected tables inside the 64 bytes of the file, found 1 program headers of 56 bytes at offset 0x40",
+        ),
+        (
+            with(40, u64::MAX, 8),
+            "FILE: ELF header: expected tables inside the 64 bytes of the file, found 1 section headers of 64 bytes at \
+             offset 0xffffffffffffffff",
+        ),
+    ] {
+        std::fs::write(&file, &bytes).unwrap();
+        assert_eq!(refused(&file), message);
+        assert!(elf::read(&file).unwrap_err().is_rejected(), "{message}");
+    }
+}
+
+#[test]
+fn directories_and_missing_files_are_errors() {
+    let dir = support::dir();
+    for (path, code) in [(dir.path().to_owned(), 1), (dir.path().join("missing"), 3)] {
+        for error in [
+            elf::read(&path).unwrap_err(),
+            elf::set_runpath(&path, "/a").unwrap_err(),
+        ] {
+            assert_eq!(error.kind().exit_code(), code, "{error}");
+            assert!(
+                error.place().unwrap().starts_with(path.to_str().unwrap()),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_cut_file_is_refused_or_sound() {
+    let test = "elf::hostile::every_cut_file_is_refused_or_sound";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let library = dir.path().join("library.so");
+    target.compile("int value = 1;", &["-shared", "-fPIC"], &library);
+    let whole = std::fs::read(&library).unwrap();
+    let file = dir.path().join("cut");
+    for len in (0..whole.len()).rev().step_by(7) {
+        std::fs::write(&file, &whole[..len]).unwrap();
+        // The section headers end the file: any cut is seen.
+        refused(&file);
+    }
+}
+
+#[test]
+fn no_free_dynamic_entry_is_refused() {
+    let test = "elf::hostile::no_free_dynamic_entry_is_refused";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let library = dir.path().join("library.so");
+    target.compile(
+        "int value = 1;",
+        &["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"],
+        &library,
+    );
+    assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
+    assert_eq!(
+        refused(&library),
+        "FILE: cannot set RUNPATH: the dynamic section has no free entry and would have to move; file left unchanged"
+    );
+}
+
+#[test]
+fn nul_is_refused() {
+    let dir = support::dir();
+    let file = dir.path().join("file");
+    std::fs::write(&file, header(2, 1, 3, 62)).unwrap();
+    let error = elf::set_runpath(&file, "/a\0b").unwrap_err().render();
+    assert!(
+        error.contains("expected a text without NUL, found `/a\\u{0}b`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_there_already_needs_no_right_to_write() {
+    let test = "elf::hostile::what_is_there_already_needs_no_right_to_write";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let library = dir.path().join("library.so");
+    target.compile("int value = 1;", &["-shared", "-fPIC"], &library);
+    elf::set_runpath(&library, "/a").unwrap();
+    let mut mode = library.metadata().unwrap().permissions();
+    mode.set_readonly(true);
+    std::fs::set_permissions(&library, mode).unwrap();
+    assert_eq!(elf::set_runpath(&library, "/a").unwrap().bytes_written, 0);
+}
+
+#[test]
+fn command_reports_every_file_and_the_gravest_problem() {
+    let test = "elf::hostile::command_reports_every_file_and_the_gravest_problem";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let (library, text, missing) = (
+        dir.path().join("a.so"),
+        dir.path().join("b.txt"),
+        dir.path().join("c"),
+    );
+    target.compile(
+        "int value = 1;",
+        &["-shared", "-fPIC", "-Wl,-soname,libvalue.so"],
+        &library,
+    );
+    std::fs::write(&text, "text").unwrap();
+    let run = |words: &[&str], files: &[&Path]| {
+        support::run(
+            std::process::Command::new(support::program())
+                .arg("elf")
+                .args(words)
+                .args(files),
+        )
+    };
+    let ran = run(&["set-runpath", "/x:$ORIGIN"], &[&text, &library]).expect(1);
+    assert!(
+        ran.stdout.starts_with("P3 read ") && ran.stdout.lines().count() == 1,
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stderr
+            .contains("b.txt: cannot set RUNPATH: expected a dynamic"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run(&["set-runpath", "/x:$ORIGIN"], &[&missing, &text, &library]).expect(3);
+    assert!(
+        ran.stdout.starts_with("S0 read ") && ran.stdout.contains(" written 0 us "),
+        "{}",
+        ran.stdout
+    );
+    let ran = run(&["show", "--format", "json"], &[&library]).expect(0);
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&json[0]["soname"], &json[0]["runpath"]),
+        (&"libvalue.so".into(), &"/x:$ORIGIN".into())
+    );
+    let ran = run(&["show"], &[&library, &text]).expect(1);
+    assert!(
+        ran.stdout.contains("  soname        libvalue.so\n"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stderr
+            .contains("b.txt: expected an ELF file, found another kind of file"),
+        "{}",
+        ran.stderr
+    );
+}

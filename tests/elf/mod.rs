@@ -1,0 +1,263 @@
+//! ELF edits: what other tools, the dynamic loader and a look at every byte say about them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod built;
+mod hostile;
+mod property;
+mod wheels;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use cuda_redist::elf::{self, Rung};
+use object::elf::{SHF_ALLOC, SHT_DYNAMIC, SHT_GNU_HASH, SHT_HASH, SHT_NOTE};
+use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
+use object::{LittleEndian, elf::FileHeader64};
+
+use crate::support;
+
+/// A processor whose programs this machine can build and run.
+pub(super) struct Target {
+    pub(super) cc: PathBuf,
+    pub(super) strip: PathBuf,
+    /// What runs its programs: nothing, or an emulator with its arguments.
+    runner: Vec<String>,
+}
+
+impl Target {
+    /// The machine itself.
+    pub(super) fn host(test: &str) -> Option<Target> {
+        Some(Target {
+            cc: support::tool(test, "cc")?,
+            strip: support::tool(test, "strip")?,
+            runner: Vec::new(),
+        })
+    }
+
+    /// 64-bit Arm, emulated.
+    pub(super) fn aarch64(test: &str) -> Option<Target> {
+        let cc = support::tool(test, "aarch64-linux-gnu-gcc")?;
+        let strip = support::tool(test, "aarch64-linux-gnu-strip")?;
+        let qemu = support::tool(test, "qemu-aarch64")?;
+        let runner = [qemu.to_str().unwrap(), "-L", "/usr/aarch64-linux-gnu"]
+            .map(str::to_owned)
+            .to_vec();
+        Some(Target { cc, strip, runner })
+    }
+
+    /// Compiles `source` with `flags`.
+    pub(super) fn compile(&self, source: &str, flags: &[&str], output: &Path) {
+        let file = output.with_extension("c");
+        std::fs::write(&file, source).unwrap();
+        // Libraries come after what needs them.
+        support::run(
+            Command::new(&self.cc)
+                .arg(&file)
+                .args(flags)
+                .arg("-o")
+                .arg(output),
+        )
+        .expect(0);
+    }
+
+    /// A command that runs `program`, without help in finding libraries.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut words = self
+            .runner
+            .iter()
+            .cloned()
+            .chain([program.to_str().unwrap().to_owned()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).env_remove("LD_LIBRARY_PATH");
+        command
+    }
+
+    pub(super) fn strip(&self, file: &Path) {
+        support::run(Command::new(&self.strip).arg(file)).expect(0);
+    }
+}
+
+/// What a section holds, apart from where it lies.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Loaded {
+    /// `None` for what may move: notes, hash tables, the interpreter's name.
+    addr: Option<u64>,
+    bytes: Vec<u8>,
+}
+
+/// Every loaded section with bytes of its own, by name; the string table and the dynamic section, which are edited, are left out.
+pub(super) fn loaded(file: &Path) -> BTreeMap<String, Loaded> {
+    let data = std::fs::read(file).unwrap();
+    let elf = ElfFile64::<LittleEndian>::parse(&*data).unwrap();
+    let mut found = BTreeMap::new();
+    for section in elf.elf_section_table().iter() {
+        let kind = section.sh_type(LittleEndian);
+        let name = elf
+            .elf_section_table()
+            .section_name(LittleEndian, section)
+            .unwrap();
+        let name = std::str::from_utf8(name).unwrap().to_owned();
+        let skipped = section.sh_flags(LittleEndian).0 & SHF_ALLOC.0 == 0
+            || kind == SHT_DYNAMIC
+            || name == ".dynstr";
+        let bytes = section.data(LittleEndian, &*data).unwrap();
+        // Zero-initialised sections may get their zeros written out.
+        if skipped
+            || bytes.is_empty()
+            || name == ".bss"
+            || name == ".plt" && bytes.iter().all(|byte| *byte == 0)
+        {
+            assert!(
+                name != ".bss" || bytes.iter().all(|byte| *byte == 0),
+                "{file:?}: .bss is not zero"
+            );
+            continue;
+        }
+        let may_move = [SHT_NOTE, SHT_HASH, SHT_GNU_HASH].contains(&kind) || name == ".interp";
+        let addr = (!may_move).then(|| section.sh_addr(LittleEndian));
+        found.insert(
+            format!("{} {name}", found.len()),
+            Loaded {
+                addr,
+                bytes: bytes.to_vec(),
+            },
+        );
+    }
+    assert!(
+        found.len() > 2,
+        "{file:?} has too few sections for a comparison"
+    );
+    found
+}
+
+/// Every program header and its index-free form, for comparing alignments.
+pub(super) fn misaligned(file: &Path) -> Vec<String> {
+    let data = std::fs::read(file).unwrap();
+    let header = FileHeader64::<LittleEndian>::parse(&*data).unwrap();
+    header
+        .program_headers(LittleEndian, &*data)
+        .unwrap()
+        .iter()
+        .filter(|p| p.p_type.get(LittleEndian) == object::elf::PT_LOAD)
+        .map(|p| {
+            (
+                p.p_offset.get(LittleEndian),
+                p.p_vaddr.get(LittleEndian),
+                p.p_align.get(LittleEndian).max(1),
+            )
+        })
+        .filter(|(offset, vaddr, align)| offset % align != vaddr % align)
+        .map(|fields| format!("{fields:x?}"))
+        .collect()
+}
+
+fn modified(file: &Path) -> SystemTime {
+    file.metadata().unwrap().modified().unwrap()
+}
+
+/// Sets the RUNPATH and looks at the result from all sides; `original` is the file before any edit.
+///
+/// `readelf` and `patchelf` agree, `eu-elflint` finds nothing new, loaded bytes are where they were, a second edit writes nothing.
+#[track_caller]
+pub(super) fn patch(test: &str, original: &Path, file: &Path, runpath: &str) -> Rung {
+    let before = loaded(original);
+    let patched = elf::set_runpath(file, runpath).unwrap();
+    assert_eq!(
+        patched.bytes_written == 0,
+        patched.rung == Rung::Same,
+        "{patched:?}"
+    );
+    assert_eq!(loaded(file), before, "{file:?} {patched:?}");
+    assert_eq!(
+        misaligned(file),
+        misaligned(original),
+        "{file:?} {patched:?}"
+    );
+    agree(test, file, runpath);
+    let new: Vec<_> = new_findings(test, original, file);
+    assert_eq!(
+        new,
+        Vec::<String>::new(),
+        "{file:?} {patched:?}: new findings of eu-elflint"
+    );
+
+    let (bytes, time) = (std::fs::read(file).unwrap(), modified(file));
+    let again = elf::set_runpath(file, runpath).unwrap();
+    assert_eq!(
+        (again.rung, again.bytes_written),
+        (Rung::Same, 0),
+        "{file:?}"
+    );
+    assert!(
+        bytes == std::fs::read(file).unwrap() && time == modified(file),
+        "{file:?}: the second edit wrote"
+    );
+    patched.rung
+}
+
+/// Do `readelf` and `patchelf` read the RUNPATH that was set, and no RPATH?
+#[track_caller]
+pub(super) fn agree(test: &str, file: &Path, runpath: &str) {
+    if let Some(readelf) = support::tool(test, "readelf") {
+        let out = support::run(Command::new(readelf).args(["-dW", "--"]).arg(file))
+            .expect(0)
+            .stdout;
+        let lines: Vec<_> = out
+            .lines()
+            .filter(|line| line.contains("(RPATH)") || line.contains("(RUNPATH)"))
+            .collect();
+        assert!(
+            matches!(&lines[..], [line] if line.ends_with(&format!("Library runpath: [{runpath}]"))),
+            "{file:?}: {lines:?}"
+        );
+    }
+    if let Some(patchelf) = support::tool(test, "patchelf") {
+        let out = support::run(Command::new(patchelf).arg("--print-rpath").arg(file))
+            .expect(0)
+            .stdout;
+        assert_eq!(out.trim_end_matches('\n'), runpath, "{file:?}");
+    }
+}
+
+/// What `eu-elflint` says about `file` that it does not say about `original`.
+fn new_findings(test: &str, original: &Path, file: &Path) -> Vec<String> {
+    let Some(lint) = support::tool(test, "eu-elflint") else {
+        return Vec::new();
+    };
+    let findings = |file: &Path| -> Vec<String> {
+        let ran = support::run(Command::new(&lint).arg("--gnu-ld").arg(file));
+        assert!(ran.code == 0 || ran.code == 1, "{file:?}: {}", ran.stderr);
+        (ran.stdout + &ran.stderr)
+            .lines()
+            .map(without_entry_number)
+            .collect()
+    };
+    let mut old = findings(original);
+    let mut new = Vec::new();
+    for finding in findings(file) {
+        if let Some(known) = old.iter().position(|line| *line == finding) {
+            old.swap_remove(known);
+        // Zeros that were written out stay in a section of this name: cosmetic, known, of rung P2 only.
+        } else if !finding.contains("expected NOBITS, is PROGBITS") {
+            new.push(finding);
+        }
+    }
+    new
+}
+
+/// A new program header shifts the numbers of those behind it.
+fn without_entry_number(line: &str) -> String {
+    let Some((head, tail)) = line.split_once("program header entry ") else {
+        return line.to_owned();
+    };
+    let tail = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{head}program header entry N{tail}")
+}

@@ -1,0 +1,280 @@
+//! NVIDIA's own libraries, from wheels in the cache folder that the setup script fills.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cuda_redist::elf::{self, Rung};
+use cuda_redist::fatbin;
+
+use super::{Target, patch};
+use crate::support;
+
+/// A library of a wheel, and what is known of it.
+struct Case {
+    wheel: &'static str,
+    member: &'static str,
+    /// The function that tells the version; empty when the library has none.
+    function: &'static str,
+    /// What the harness prints, before and after an edit.
+    says: &'static str,
+    rung: Rung,
+}
+
+const CASES: [Case; 11] = [
+    Case {
+        wheel: "nvidia_cuda_runtime_cu12-12.6.77-py3-none-manylinux2014_x86_64.whl",
+        member: "nvidia/cuda_runtime/lib/libcudart.so.12",
+        function: "cudaRuntimeGetVersion",
+        says: "0 12060 -1\n",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_cuda_runtime_cu12-12.6.77-py3-none-manylinux2014_aarch64.whl",
+        member: "nvidia/cuda_runtime/lib/libcudart.so.12",
+        function: "cudaRuntimeGetVersion",
+        says: "0 12060 -1\n",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
+        member: "nvidia/cu13/lib/libcudart.so.13",
+        function: "cudaRuntimeGetVersion",
+        says: "0 13020 -1\n",
+        rung: Rung::NewSegment,
+    },
+    // Other tools break this one.
+    Case {
+        wheel: "nvidia_cuda_runtime_cu11-11.8.89-py3-none-manylinux1_x86_64.whl",
+        member: "nvidia/cuda_runtime/lib/libcudart.so.11.0",
+        function: "cudaRuntimeGetVersion",
+        says: "",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_nvjitlink_cu12-12.6.85-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+        member: "nvidia/nvjitlink/lib/libnvJitLink.so.12",
+        function: "nvJitLinkVersion",
+        says: "0 12 6\n",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_nvjpeg_cu12-12.3.3.54-py3-none-manylinux2014_x86_64.whl",
+        member: "nvidia/nvjpeg/lib/libnvjpeg.so.12",
+        function: "nvjpegGetCudartProperty",
+        says: "0 12 -1\n",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_nvtx_cu12-12.6.77-py3-none-manylinux2014_x86_64.whl",
+        member: "nvidia/nvtx/lib/libnvToolsExt.so.1",
+        function: "",
+        says: "loaded\n",
+        rung: Rung::NewSegment,
+    },
+    Case {
+        wheel: "nvidia_nvtx_cu12-12.6.77-py3-none-manylinux2014_aarch64.whl",
+        member: "nvidia/nvtx/lib/libnvToolsExt.so.1",
+        function: "",
+        says: "loaded\n",
+        rung: Rung::NewSegment,
+    },
+    // The next two went through patchelf at NVIDIA: no note, no hash table and no string table where they once were.
+    Case {
+        wheel: "nvidia_cufile_cu12-1.11.1.6-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl",
+        member: "nvidia/cufile/lib/libcufile.so.0",
+        function: "",
+        says: "loaded\n",
+        rung: Rung::ExtendSegment,
+    },
+    Case {
+        wheel: "nvidia_cuda_nvrtc_cu12-12.6.85-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+        member: "nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
+        function: "nvrtcVersion",
+        says: "0 12 6\n",
+        rung: Rung::ExtendSegment,
+    },
+    Case {
+        wheel: "nvidia_nvfatbin-13.2.78-py3-none-manylinux2010_x86_64.manylinux_2_12_x86_64.whl",
+        member: "nvidia/cu13/lib/libnvfatbin.so.13",
+        function: "nvFatbinVersion",
+        says: "0 13 2\n",
+        rung: Rung::NewSegment,
+    },
+];
+
+/// Loads argv[1] with all its symbols, calls the function argv[2] for numbers, and prints what it said.
+const HARNESS: &str = r#"
+    #include <dlfcn.h>
+    #include <stdio.h>
+    #include <string.h>
+    int main(int argc, char **argv) {
+        void *library = dlopen(argv[1], RTLD_NOW);
+        if (!library) { fprintf(stderr, "%s\n", dlerror()); return 1; }
+        if (argc < 3 || !*argv[2]) { puts("loaded"); return 0; }
+        void *function = dlsym(library, argv[2]);
+        if (!function) { fprintf(stderr, "%s\n", dlerror()); return 1; }
+        int a = -1, b = -1, code;
+        if (strstr(argv[2], "Property")) code = ((int (*)(int, int *))function)(0, &a);
+        else code = ((int (*)(int *, int *))function)(&a, &b);
+        printf("%d %d %d\n", code, a, b);
+        return 0;
+    }
+"#;
+
+/// The folder of downloaded wheels.
+fn cache() -> Option<PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let own = variable("CUDA_REDIST_CACHE");
+    let general = || variable("XDG_CACHE_HOME").map(|dir| dir.join("cuda-redist"));
+    let home = || variable("HOME").map(|dir| dir.join(".cache/cuda-redist"));
+    Some(own.or_else(general).or_else(home)?.join("wheels"))
+}
+
+/// Unpacks one member of a wheel into `dir`; `None` after a visible skip.
+fn member(test: &str, wheel: &str, member: &str, dir: &Path) -> Option<PathBuf> {
+    let Some(file) = cache()
+        .map(|cache| cache.join(wheel))
+        .filter(|file| file.is_file())
+    else {
+        support::skip(test, &format!("the wheel {wheel} is not in the cache"));
+        return None;
+    };
+    let mut wheel = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
+    let target = dir.join(Path::new(member).file_name().unwrap());
+    std::io::copy(
+        &mut wheel.by_name(member).unwrap(),
+        &mut std::fs::File::create(&target).unwrap(),
+    )
+    .unwrap();
+    Some(target)
+}
+
+#[test]
+fn nvidia_libraries_load_after_every_edit() {
+    let test = "elf::wheels::nvidia_libraries_load_after_every_edit";
+    for case in CASES {
+        let target = if case.wheel.contains("aarch64") {
+            Target::aarch64(test)
+        } else {
+            Target::host(test)
+        };
+        let Some(target) = target else { continue };
+        let dir = support::dir();
+        let Some(library) = member(test, case.wheel, case.member, dir.path()) else {
+            continue;
+        };
+        let harness = dir.path().join("harness");
+        target.compile(HARNESS, &["-ldl"], &harness);
+        let says = |what: &str| {
+            let ran = support::run(target.command(&harness).arg(&library).arg(case.function));
+            assert_eq!(ran.code, 0, "{} {what}: {}", case.member, ran.stderr);
+            ran.stdout
+        };
+        let before = says("as it came");
+        assert!(
+            case.says.is_empty() || before == case.says,
+            "{}: {before}",
+            case.member
+        );
+
+        let original = library.with_extension("original");
+        std::fs::copy(&library, &original).unwrap();
+        let architectures = fatbin::architectures(&library).unwrap();
+        let runpath = format!(
+            "/run/opengl-driver/lib:/nix/store/{}-libcublas-12.9.1-lib/lib:$ORIGIN",
+            "a".repeat(32)
+        );
+        let rung = patch(test, &original, &library, &runpath);
+        assert_eq!(rung, case.rung, "{}", case.member);
+        assert_eq!(says("edited"), before);
+        assert_eq!(
+            fatbin::architectures(&library).unwrap(),
+            architectures,
+            "{}",
+            case.member
+        );
+
+        // Longer, then stripped, then edited again.
+        let longer = patch(test, &original, &library, &runpath.repeat(5));
+        assert_eq!(longer, Rung::Grow, "{}", case.member);
+        target.strip(&library);
+        assert_eq!(says("stripped"), before);
+        let stripped = library.with_extension("stripped");
+        std::fs::copy(&library, &stripped).unwrap();
+        patch(test, &stripped, &library, &runpath.repeat(9));
+        assert_eq!(says("stripped and edited again"), before);
+    }
+}
+
+#[test]
+fn edits_are_small_whatever_the_size_of_the_file() {
+    let test = "elf::wheels::edits_are_small_whatever_the_size_of_the_file";
+    let dir = support::dir();
+    for (case, read_max, written_max) in [(&CASES[0], 48_000, 20_000), (&CASES[4], 32_000, 12_000)]
+    {
+        let Some(library) = member(test, case.wheel, case.member, dir.path()) else {
+            continue;
+        };
+        let patched = elf::set_runpath(&library, "/run/opengl-driver/lib:$ORIGIN").unwrap();
+        assert!(
+            patched.bytes_read <= read_max && patched.bytes_written <= written_max,
+            "{patched:?} {}",
+            case.member
+        );
+    }
+}
+
+#[test]
+fn architectures_are_those_that_cuobjdump_lists() {
+    let test = "elf::wheels::architectures_are_those_that_cuobjdump_lists";
+    let dir = support::dir();
+    let tool =
+        "nvidia_cuda_cuobjdump-13.2.78-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl";
+    let Some(tool) = member(test, tool, "nvidia/cu13/bin/cuobjdump", dir.path()) else {
+        return;
+    };
+    let mut mode = tool.metadata().unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
+    std::fs::set_permissions(&tool, mode).unwrap();
+    let jpeg13 = (
+        "nvidia_nvjpeg-13.2.0.21-py3-none-manylinux2014_aarch64.manylinux_2_17_aarch64.whl",
+        "nvidia/cu13/lib/libnvjpeg.so.13",
+        true,
+    );
+    let runtime13 =
+        "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl";
+    let cases = [
+        (CASES[5].wheel, CASES[5].member, true),
+        jpeg13,
+        (runtime13, "nvidia/cu13/lib/libcudadevrt.a", true),
+        (runtime13, "nvidia/cu13/lib/libcudart_static.a", false),
+        (CASES[8].wheel, CASES[8].member, true),
+        (CASES[4].wheel, CASES[4].member, false),
+    ];
+    for (wheel, name, has_some) in cases {
+        let Some(library) = member(test, wheel, name, dir.path()) else {
+            continue;
+        };
+        let mut listed = Vec::new();
+        for (option, prefix, suffix) in [
+            ("--list-elf", "sm_", ".cubin"),
+            ("--list-ptx", "compute_", ".ptx"),
+        ] {
+            let out = support::run(Command::new(&tool).arg(option).arg(&library)).stdout;
+            for line in out.lines().filter_map(|line| line.strip_suffix(suffix)) {
+                let (_, architecture) = line.rsplit_once(".sm_").unwrap();
+                listed.push(format!("{prefix}{architecture}"));
+            }
+        }
+        listed.sort();
+        listed.dedup();
+        let mut ours: Vec<String> = fatbin::architectures(&library)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        ours.sort();
+        assert_eq!(ours, listed, "{name}");
+        assert_eq!(!ours.is_empty(), has_some, "{name}: {ours:?}");
+    }
+}

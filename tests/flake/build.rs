@@ -1,0 +1,243 @@
+//! What is built: through the flake, from a mirror, over HTTP.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::nix::{Flake, Nix, Plugin, has_plugin, static_program};
+use super::server::Server;
+use crate::support::nvidia_archive::{PACKAGE, PLATFORM, VERSION, write};
+use crate::support::{Ran, root, run, shared};
+
+/// A mirror with one archive in NVIDIA's layout and the manifest that lists it.
+struct Mirror {
+    /// The folder whose `relative_path` leads to the archive.
+    dir: PathBuf,
+    /// The folder tree of manifests: one, CUDA 12.9.1.
+    manifests: PathBuf,
+    /// The archive.
+    archive: PathBuf,
+}
+
+/// Makes a [`Mirror`] in `folder`; `None` (after a visible skip of `test`) where no compiler is installed.
+fn mirror(test: &str, folder: &Path) -> Option<Mirror> {
+    let dir = folder.join("mirror");
+    let below = format!("{PACKAGE}/{PLATFORM}");
+    std::fs::create_dir_all(dir.join(&below)).expect("a folder");
+    let archive = write(test, &dir.join(&below))?;
+    let name = archive
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let bytes = std::fs::read(&archive).expect("the archive");
+    let hex = |digest: &[u8]| {
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    use md5::Digest as _;
+    let manifest = json!({
+        "release_date": "2025-06-05",
+        "release_label": "12.9.1",
+        "release_product": "cuda",
+        PACKAGE: {
+            "name": "CUDA foo",
+            "license": "CUDA Toolkit",
+            "license_path": format!("{PACKAGE}/LICENSE.txt"),
+            "version": VERSION,
+            PLATFORM: {
+                "relative_path": format!("{below}/{name}"),
+                "sha256": hex(&sha2::Sha256::digest(&bytes)),
+                "md5": hex(&md5::Md5::digest(&bytes)),
+                "size": bytes.len().to_string(),
+            },
+        },
+    });
+    let manifests = folder.join("manifests");
+    std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
+    std::fs::write(
+        manifests.join("cuda/redistrib_12.9.1.json"),
+        serde_json::to_vec_pretty(&manifest).expect("JSON"),
+    )
+    .expect("the manifest is written");
+    Some(Mirror {
+        dir,
+        manifests,
+        archive,
+    })
+}
+
+/// Builds an output of the package through `lib.mkCudaPackages` of the flake, from `mirror_url`.
+fn build_from(nix: &Nix, flake: &Flake, mirror_url: &str, output: &str) -> Ran {
+    let expression = format!(
+        "let flake = builtins.getFlake \"{flake}\"; in (flake.lib.mkCudaPackages {{
+           system = \"x86_64-linux\";
+           manifests = {manifests};
+           builder = {builder};
+           mirror = \"{mirror_url}\";
+         }}).{PACKAGE}.{output}",
+        flake = flake.attribute(""),
+        manifests = flake.manifests().display(),
+        builder = flake.builder().display(),
+    );
+    run(nix
+        .command("nix", Plugin::Absent)
+        .args(["build", "--impure", "--no-link", "--json", "--expr"])
+        .arg(expression))
+}
+
+/// The store path of `output` in what `nix build --json` prints.
+#[track_caller]
+fn built(ran: &Ran, output: &str) -> PathBuf {
+    let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let path = value[0]["outputs"][output].as_str().map(PathBuf::from);
+    path.unwrap_or_else(|| panic!("no output `{output}` in {}", ran.stdout))
+}
+
+#[test]
+fn flake_check_passes() {
+    let test = "flake_check_passes";
+    let (Some(nix), Some(shared), Some(program)) =
+        (Nix::new(test), shared(test), static_program(test))
+    else {
+        return;
+    };
+    let flake = Flake::new(&program, &shared.join("manifests"));
+    flake
+        .nix(&nix, Plugin::Absent, &["flake", "check"], "")
+        .expect(0);
+    if has_plugin(test) {
+        flake
+            .nix(&nix, Plugin::Loaded, &["flake", "check"], "")
+            .expect(0);
+    }
+}
+
+/// `nix flake check` judges the manifests of the input: a wrong digit fails it.
+#[test]
+fn flake_check_refuses_a_wrong_manifest() {
+    let test = "flake_check_refuses_a_wrong_manifest";
+    let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
+        return;
+    };
+    let manifests = nix.path("manifests");
+    std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
+    let text = std::fs::read_to_string(root().join("tests/nix/sets/cuda/redistrib_12.9.1.json"))
+        .expect("a manifest");
+    let wrong = text.replacen("\"sha256\": \"", "\"sha256\": \"X", 1);
+    assert_ne!(wrong, text);
+    std::fs::write(manifests.join("cuda/redistrib_12.9.1.json"), wrong)
+        .expect("the manifest is written");
+    let flake = Flake::new(&program, &manifests);
+    let ran = flake.nix(
+        &nix,
+        Plugin::Absent,
+        &["build", "--no-link"],
+        "checks.x86_64-linux.manifests",
+    );
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains(".sha256`: expected "), "{}", ran.stderr);
+}
+
+/// `nix build .#cudaPackages_12_9.PACKAGE`, with the archive in the store already, as a `file://` mirror needs it:
+/// inside the sandbox `builtin:fetchurl` cannot see files.
+#[test]
+fn flake_builds_a_package() {
+    let test = "flake_builds_a_package";
+    let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
+        return;
+    };
+    let Some(mirror) = mirror(test, &nix.path("work")) else {
+        return;
+    };
+    let added = nix.add_fixed(&mirror.archive);
+    let flake = Flake::new(&program, &mirror.manifests);
+
+    let attribute = format!("cudaPackages_12_9.{PACKAGE}");
+    let src = flake.nix(
+        &nix,
+        Plugin::Absent,
+        &["eval", "--raw"],
+        &format!("{attribute}.src"),
+    );
+    assert_eq!(src.expect(0).stdout, added);
+
+    let ran = flake
+        .nix(
+            &nix,
+            Plugin::Absent,
+            &["build", "--no-link", "--json"],
+            &format!("{attribute}.lib"),
+        )
+        .expect(0);
+    let lib = built(&ran, "lib");
+    assert!(
+        lib.join("lib/libfoo.so.12.9.79").is_file(),
+        "{}",
+        lib.display()
+    );
+    assert_eq!(
+        std::fs::read_link(lib.join("lib/libfoo.so.12")).expect("a link"),
+        Path::new("libfoo.so.12.9.79")
+    );
+    // One build made all outputs.
+    let ran = flake
+        .nix(
+            &nix,
+            Plugin::Absent,
+            &["build", "--no-link", "--json", "--offline"],
+            &format!("{attribute}.include"),
+        )
+        .expect(0);
+    assert!(built(&ran, "include").join("include/foo.h").is_file());
+
+    // The same from a `file://` mirror: the same archive, so nothing is fetched, and the same derivation but for the URL.
+    let url = format!("file://{}", mirror.dir.display());
+    let ran = build_from(&nix, &flake, &url, "lib").expect(0);
+    assert!(built(&ran, "lib").join("lib/libfoo.so.12.9.79").is_file());
+}
+
+/// What is fetched is built if it is what the manifest says, and refused by Nix if it is not.
+#[test]
+fn http_mirror_with_a_good_and_a_wrong_body() {
+    let test = "http_mirror_with_a_good_and_a_wrong_body";
+    let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
+        return;
+    };
+    let Some(mirror) = mirror(test, &nix.path("work")) else {
+        return;
+    };
+    let flake = Flake::new(&program, &mirror.manifests);
+    let server = Server::start();
+    let good = std::fs::read(&mirror.archive).expect("the archive");
+
+    let mut wrong = good.clone();
+    wrong[good.len() / 2] ^= 1;
+    server.serve(wrong);
+    let ran = build_from(&nix, &flake, &server.url(), "lib");
+    assert_ne!(ran.code, 0);
+    assert!(
+        ran.stderr
+            .contains("hash mismatch in fixed-output derivation"),
+        "{}",
+        ran.stderr
+    );
+    for side in ["specified:", "got:"] {
+        assert!(ran.stderr.contains(side), "{}", ran.stderr);
+    }
+
+    server.serve(good);
+    let ran = build_from(&nix, &flake, &server.url(), "lib").expect(0);
+    assert!(built(&ran, "lib").join("lib/libfoo.so.12.9.79").is_file());
+
+    let name = mirror
+        .archive
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
+    let path = format!("/mirror/{PACKAGE}/{PLATFORM}/{name}");
+    assert_eq!(server.requests(), [path.clone(), path]);
+}

@@ -1,0 +1,415 @@
+//! What evaluates, to what, and with which words it does not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::nix::{Flake, Nix, Plugin, has_plugin};
+use crate::support::{root, run, shared};
+
+/// The platforms of `lib.platforms.linux`.
+const PLATFORMS: [&str; 4] = [
+    "linux-x86_64",
+    "linux-sbsa",
+    "linux-aarch64",
+    "linux-ppc64le",
+];
+
+/// `nix/lib` and `nix/package-set` have their tests beside them.
+fn nix_tests() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = ["nix/lib", "nix/package-set"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder"))
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.to_string_lossy().ends_with(".test.nix"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 6, "{files:?}");
+    files
+}
+
+fn run_nix_tests(nix: &Nix, plugin: Plugin) {
+    for file in nix_tests() {
+        let ran = run(nix
+            .command("nix-instantiate", plugin)
+            .args(["--eval", "--strict", "--json"])
+            .arg(&file))
+        .expect(0);
+        assert_eq!(ran.stdout.trim_end(), "[]", "{}", file.display());
+    }
+}
+
+#[test]
+fn nix_tests_pass() {
+    let Some(nix) = Nix::new("nix_tests_pass") else {
+        return;
+    };
+    run_nix_tests(&nix, Plugin::Absent);
+}
+
+#[test]
+fn nix_tests_pass_with_the_plugin() {
+    let test = "nix_tests_pass_with_the_plugin";
+    let Some(nix) = Nix::new(test) else { return };
+    if has_plugin(test) {
+        run_nix_tests(&nix, Plugin::Loaded);
+    }
+}
+
+/// What the Nix tests are run by says what is wrong with them.
+#[test]
+fn nix_tests_can_fail() {
+    let Some(nix) = Nix::new("nix_tests_can_fail") else {
+        return;
+    };
+    let expression = format!(
+        "import {}/nix/lib/failures.nix {{
+           family = {{ double = n: 2 * n; forgotten = 1; }};
+           cases = {{
+             double = [ {{ expr = 4; expected = 4; }} {{ expr = 4; expected = 5; }} {{ expr = 4; throws = true; }} {{ expr = throw \"x\"; expected = 1; }} ];
+             unknown = [ ];
+           }};
+         }}",
+        root().display()
+    );
+    assert_eq!(
+        nix.value(&expression, Plugin::Absent),
+        json!([
+            "double, case 2: expected 5, found 4",
+            "double, case 3: expected a throw, found 4",
+            "double, case 4: expected 1, found a throw",
+            "unknown: expected a name of the family, found none",
+            "forgotten: expected at least one case, found none",
+        ])
+    );
+}
+
+/// An expression: `mkCudaPackages` with the given arguments on top of a system and a builder that need not exist.
+fn packages(manifests: &Path, arguments: &str) -> String {
+    format!(
+        "(import {}/nix {{ }}).mkCudaPackages {{ system = \"x86_64-linux\"; manifests = {}; \
+         builder = \"/nonexistent\"; {arguments} }}",
+        root().display(),
+        manifests.display()
+    )
+}
+
+/// An expression: package to drvPath, for each platform.
+fn all_drv_paths(manifests: &Path, arguments: &str) -> String {
+    format!(
+        "builtins.mapAttrs (_: set: builtins.mapAttrs (_: package: package.drvPath) \
+         (removeAttrs set [ \"byPlatform\" \"overrideScope\" \"releases\" ])) ({}).byPlatform",
+        packages(manifests, arguments)
+    )
+}
+
+/// Which packages a release has for a platform and a CUDA variant, found without any of our code.
+fn names(manifest: &Value, platform: &str, variant: &str) -> Vec<String> {
+    let releases = manifest.as_object().expect("a manifest is an object");
+    releases
+        .iter()
+        .filter(|(_, release)| {
+            release.is_object()
+                && ["source", "linux-all", platform].iter().any(|key| {
+                    let entry = &release[*key];
+                    entry["sha256"].is_string() || entry[variant]["sha256"].is_string()
+                })
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn read(file: &Path) -> Value {
+    let text = std::fs::read(file).expect("a manifest");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+/// Every package that a release has is there, and nothing else; each has a derivation of its own.
+#[test]
+fn package_sets_evaluate() {
+    let test = "package_sets_evaluate";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    let manifests = shared.join("manifests");
+    let cases = [
+        ("cuda", "11.8.0", "cuda11"),
+        ("cuda", "12.9.1", "cuda12"),
+        ("cuda", "13.0.0", "cuda13"),
+        ("cudnn", "9.8.0", "cuda11"),
+        ("cudnn", "9.8.0", "cuda12"),
+        ("cutensor", "2.2.0", "cuda12"),
+        ("tensorrt", "10.9.0", "cuda12"),
+    ];
+    for (product, label, variant) in cases {
+        let manifest = read(
+            &manifests
+                .join(product)
+                .join(format!("redistrib_{label}.json")),
+        );
+        let arguments = format!("releases.{product} = \"{label}\"; cudaVariant = \"{variant}\";");
+        let found = nix.value(&all_drv_paths(&manifests, &arguments), Plugin::Absent);
+        let mut seen = BTreeMap::new();
+        for platform in PLATFORMS {
+            let place = format!("{product} {label} {variant} {platform}");
+            let set = found[platform].as_object().expect("a set");
+            let expected = names(&manifest, platform, variant);
+            assert_eq!(set.keys().cloned().collect::<Vec<_>>(), expected, "{place}");
+            for (name, drv) in set {
+                let drv = drv.as_str().expect("a path").to_owned();
+                assert!(drv.ends_with(".drv"), "{place}: {name}: {drv}");
+                // What runs anywhere is the same package on each platform.
+                let is_shared = drv.contains("-source-") || drv.contains("-linux-all-");
+                let former = seen.insert(drv, name.clone());
+                assert!(former.is_none() || is_shared, "{place}: {name}, {former:?}");
+            }
+        }
+        assert!(!seen.is_empty(), "{product} {label}");
+    }
+}
+
+/// The derivations are the same with and without the plugin, for every manifest there is.
+#[test]
+fn drv_paths_are_the_same_with_the_plugin() {
+    let test = "drv_paths_are_the_same_with_the_plugin";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    if !has_plugin(test) {
+        return;
+    }
+    let manifests = shared.join("manifests");
+    let everything = format!(
+        "let
+           index = (import {root}/nix {{ }}).lib.manifests.index {manifests};
+           of = product: label: {all};
+         in builtins.mapAttrs (product: builtins.mapAttrs (label: _: of product label)) index",
+        root = root().display(),
+        manifests = manifests.display(),
+        all = all_drv_paths(
+            &manifests,
+            "releases.${product} = label; cudaVariant = \"cuda12\";"
+        ),
+    );
+    let plugin = nix.value("builtins ? cudaRedist", Plugin::Loaded);
+    assert_eq!(plugin, json!(true), "the plugin was not loaded");
+    let without = nix.value(&everything, Plugin::Absent);
+    let with = nix.value(&everything, Plugin::Loaded);
+    assert!(with == without, "drvPaths differ");
+    let labels: usize = without
+        .as_object()
+        .expect("products")
+        .values()
+        .map(|labels| labels.as_object().expect("labels").len())
+        .sum();
+    assert_eq!(labels, 152);
+}
+
+/// Says what is wrong, where, and what to do about it.
+#[test]
+fn errors_say_what_to_do() {
+    let Some(nix) = Nix::new("errors_say_what_to_do") else {
+        return;
+    };
+    let fixtures = root().join("tests/nix");
+    let sets = fixtures.join("sets");
+    let cases: [(String, &[&str]); 5] = [
+        (
+            packages(
+                &fixtures.join("manifests/twice"),
+                "releases.cuda = \"12.9.1\";",
+            ),
+            &[
+                "cudaRedist.lib.manifests.index: `cuda` `12.9.1`: expected one manifest, found 2: ",
+                "twice/a/cuda/redistrib_12.9.1.json`, `",
+                "twice/b/cuda/redistrib_12.9.1.json`",
+                "- remove all but one of them from `",
+            ],
+        ),
+        (
+            packages(&fixtures.join("manifests/nameless"), ""),
+            &[
+                "cudaRedist.lib.manifests.index: `",
+                "redistrib_1.0.json`: expected `release_product` in the manifest, found none",
+                "- put the manifest into a folder that is named after its product, such as `cuda/`",
+            ],
+        ),
+        (
+            packages(&sets, "releases.cuda = \"12.9\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `releases.cuda`: expected the label of a manifest, found `12.9`",
+                "- choose one of: `12.0.1`, `12.9.1`",
+            ],
+        ),
+        (
+            packages(&sets, "releases.cutensor = \"2.2.0\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `releases`: expected a product that has manifests, found `cutensor`",
+                "- choose one of: `cuda`, `cudnn`",
+            ],
+        ),
+        (
+            packages(&sets, "releases.cudnn = \"9.8.0\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `cudaVariant`: expected a variant",
+                "- say which one: `cudaVariant = \"cuda12\"`",
+            ],
+        ),
+    ];
+    for (expression, words) in cases {
+        let ran = nix.eval(
+            &format!("builtins.attrNames ({expression})"),
+            Plugin::Absent,
+        );
+        assert_ne!(ran.code, 0, "{expression}");
+        for text in words {
+            assert!(
+                ran.stderr.contains(text),
+                "{expression}: {text}: {}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+/// One broken package must not break its siblings (without the plugin, which refuses the manifest as a whole).
+#[test]
+fn broken_package_leaves_its_siblings() {
+    let Some(nix) = Nix::new("broken_package_leaves_its_siblings") else {
+        return;
+    };
+    let set = packages(&root().join("tests/nix/broken"), "");
+    let of = |package: &str| nix.eval(&format!("({set}).{package}.drvPath"), Plugin::Absent);
+    of("good").expect(0);
+    assert_eq!(of("text").code, 1);
+    assert_eq!(of("unversioned").code, 1);
+}
+
+/// The flake names the package sets, and the packages of a set by themselves.
+#[test]
+fn flake_has_package_sets() {
+    let test = "flake_has_package_sets";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    let flake = Flake::unbuilt(&shared.join("manifests"));
+    let value = |subcommand: &[&str], attribute: &str| -> Value {
+        let ran = flake
+            .nix(&nix, Plugin::Absent, subcommand, attribute)
+            .expect(0);
+        serde_json::from_str(&ran.stdout).expect("Nix prints JSON")
+    };
+    let sets = value(
+        &["eval", "--json", "--apply", "builtins.attrNames"],
+        "legacyPackages.x86_64-linux",
+    );
+    let sets = sets.as_array().expect("a list");
+    for name in [
+        "cudaPackages_11_8",
+        "cudaPackages_12_9",
+        "cudaPackages_13_0",
+    ] {
+        assert!(sets.contains(&json!(name)), "{name}: {sets:?}");
+    }
+    // The newest patch release of each.
+    assert_eq!(
+        value(&["eval", "--json"], "cudaPackages_12_6.releases"),
+        json!({ "cuda": "12.6.3" })
+    );
+    let cases = [
+        (
+            "cudaPackages_12_9.cuda_cudart",
+            "cuda_cudart-linux-x86_64-12.9.79",
+            "x86_64-linux",
+        ),
+        (
+            "cudaPackages_12_9.byPlatform.linux-sbsa.cuda_cudart",
+            "cuda_cudart-linux-sbsa-12.9.79",
+            "x86_64-linux",
+        ),
+        (
+            "legacyPackages.aarch64-linux.cudaPackages_12_9.cuda_cudart",
+            "cuda_cudart-linux-sbsa-12.9.79",
+            "aarch64-linux",
+        ),
+    ];
+    for (attribute, name, system) in cases {
+        assert_eq!(
+            value(&["eval", "--json"], &format!("{attribute}.name")),
+            json!(name)
+        );
+        assert_eq!(
+            value(&["eval", "--json"], &format!("{attribute}.system")),
+            json!(system)
+        );
+    }
+}
+
+/// The overlay adds names to nixpkgs and replaces none of its own.
+#[test]
+fn overlay_adds_package_sets() {
+    let test = "overlay_adds_package_sets";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    let flake = Flake::unbuilt(&shared.join("manifests"));
+    let apply = "overlay:
+        let
+          platform = system: { inherit system; };
+          pkgs = {
+            stdenv.buildPlatform = platform \"x86_64-linux\";
+            stdenv.hostPlatform = platform \"aarch64-linux\";
+            buildPackages.cuda-redist = \"/nonexistent\";
+          } // overlay pkgs { };
+        in {
+          names = builtins.attrNames (overlay pkgs { });
+          name = pkgs.cudaRedist.cudaPackages_12_9.libcublas.name;
+          system = pkgs.cudaRedist.cudaPackages_12_9.libcublas.system;
+        }";
+    let ran = flake
+        .nix(
+            &nix,
+            Plugin::Absent,
+            &["eval", "--json", "--apply", apply],
+            "overlays.default",
+        )
+        .expect(0);
+    assert_eq!(
+        serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
+        json!({
+            "names": ["cuda-redist", "cudaRedist"],
+            "name": "libcublas-linux-sbsa-12.9.1.4",
+            "system": "x86_64-linux",
+        })
+    );
+}
+
+/// The lock file is accepted as it stands: Nix would not change it, and asks no network about it.
+#[test]
+fn lock_file_is_complete() {
+    let test = "lock_file_is_complete";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    let flake = Flake::unbuilt(&shared.join("manifests"));
+    let ran = run(nix
+        .command("nix", Plugin::Absent)
+        .args([
+            "flake",
+            "metadata",
+            "--json",
+            "--offline",
+            "--no-update-lock-file",
+        ])
+        .arg(flake.attribute("")))
+    .expect(0);
+    let metadata: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let inputs = read(&shared.join("reference/flake-inputs.json"));
+    for name in ["nixpkgs", "manifests"] {
+        let locked = &metadata["locks"]["nodes"][name]["locked"];
+        for key in ["type", "owner", "repo", "rev", "narHash", "lastModified"] {
+            assert_eq!(locked[key], inputs[name][key], "{name}.{key}");
+        }
+    }
+}

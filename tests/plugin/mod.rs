@@ -1,0 +1,1 @@
+//! `builtins.cudaRedist` in a real Nix.

@@ -1,0 +1,129 @@
+//! What is refused, in which words, and that nothing is left behind.
+
+use super::{Package, binary, library, text};
+use crate::support::nvidia_archive::{Content, Member};
+use crate::support::{run, tool};
+
+#[test]
+fn all_missing_libraries_are_named_with_the_files_that_need_them() {
+    let Some(cc) = tool(
+        "all_missing_libraries_are_named_with_the_files_that_need_them",
+        "cc",
+    ) else {
+        return;
+    };
+    let members = [
+        binary(
+            "lib/libcusolver.so.11",
+            library(
+                &cc,
+                "libcusolver.so.11",
+                &["libc.so.6", "libcublas.so.12", "librdmacm.so.1"],
+            ),
+        ),
+        binary(
+            "lib/libcusolverMg.so.11",
+            library(
+                &cc,
+                "libcusolverMg.so.11",
+                &["libcublas.so.12", "libcusolver.so.11"],
+            ),
+        ),
+        binary(
+            "lib/stubs/librdmacm.so.1",
+            library(&cc, "librdmacm.so.1", &[]),
+        ),
+    ];
+    let mut package = Package::new("libcusolver", "linux-x86_64", &members);
+    let ran = package.realise().expect(1);
+    let message: String = ran
+        .stderr
+        .lines()
+        .skip_while(|line| *line != "patch")
+        .skip(1)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    insta::assert_snapshot!(message, @r"
+    libcusolver (linux-x86_64): expected every NEEDED library in the package, its dependencies or the host, found 2 missing:
+      `libcublas.so.12` needed by `lib/libcusolver.so.11`, `lib/libcusolverMg.so.11`
+      `librdmacm.so.1` needed by `lib/libcusolver.so.11`
+    hint: `libcublas.so.12` is in `libcublas`: add that package to `dependencies`
+    hint: add the package that has `librdmacm.so.1` to `dependencies`, or the name to `allowedMissing` if hosts have it
+    ");
+    assert_eq!(package.made(), [""; 0]);
+
+    package.plan["allowedMissing"] = serde_json::json!(["librdmacm.so.1", "libcublas.so.12"]);
+    package.realise().expect(0);
+    assert_eq!(
+        package.runpath("lib", "lib/libcusolverMg.so.11").as_deref(),
+        Some("/run/opengl-driver/lib:$ORIGIN")
+    );
+}
+
+#[test]
+fn a_flipped_byte_is_refused() {
+    let package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
+    let mut bytes = std::fs::read(package.archive()).expect("readable");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(package.archive(), bytes).expect("writable");
+    let ran = package.realise().expect(1);
+    assert!(
+        ran.stderr.contains(
+            "cuda_foo-linux-x86_64-1.2.3-archive.tar.xz: sha256 mismatch\n  specified: sha256-"
+        ),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(package.made(), [""; 0]);
+}
+
+#[test]
+fn a_dangling_link_is_refused() {
+    let link = |path: &str, target: &str| Member {
+        path: path.to_owned(),
+        content: Content::Link(target.to_owned()),
+    };
+    let package = Package::new(
+        "cuda_foo",
+        "linux-x86_64",
+        &[text("lib/x"), link("lib/libx.so", "libx.so.1")],
+    );
+    let ran = package.realise().expect(1);
+    for end in ["lib/libx.so", "`libx.so.1`"] {
+        assert!(ran.stderr.contains(end), "{end}: {}", ran.stderr);
+    }
+    assert_eq!(package.made(), [""; 0]);
+}
+
+#[test]
+fn a_missing_source_is_a_fault_of_its_own() {
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
+    package.plan["src"] = package.folder.path().join("absent.tar.xz").to_str().into();
+    let ran = package.realise().expect(3);
+    assert!(
+        ran.stderr
+            .contains("absent.tar.xz: cannot open: No such file or directory"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn without_a_plan_the_usage_is_explained() {
+    let ran = run(std::process::Command::new(crate::support::program())
+        .arg("realise")
+        .env_clear())
+    .expect(2);
+    assert!(
+        ran.stderr.contains("expected `--plan FILE`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("hint: in a derivation, set `__structuredAttrs = true`"),
+        "{}",
+        ran.stderr
+    );
+}

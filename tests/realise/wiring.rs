@@ -1,0 +1,209 @@
+//! Libraries across packages and machines: who gets which directory, and who is left alone.
+
+use serde_json::json;
+
+use super::{DRIVER, Package, binary, library, text};
+use crate::support::nvidia_archive::{Content, Member};
+use crate::support::tool;
+
+#[test]
+fn a_dependency_is_found_and_stands_before_origin() {
+    let Some(cc) = tool("a_dependency_is_found_and_stands_before_origin", "cc") else {
+        return;
+    };
+    let cublas = Package::new(
+        "libcublas",
+        "linux-x86_64",
+        &[
+            binary(
+                "lib/libcublas.so.12.1",
+                library(&cc, "libcublas.so.12", &[]),
+            ),
+            Member {
+                path: "lib/libcublas.so.12".to_owned(),
+                content: Content::Link("libcublas.so.12.1".to_owned()),
+            },
+        ],
+    );
+    cublas.realise().expect(0);
+    let nvjitlink = Package::new(
+        "libnvjitlink",
+        "linux-x86_64",
+        &[binary(
+            "lib64/libnvJitLink.so.12",
+            library(&cc, "libnvJitLink.so.12", &[]),
+        )],
+    );
+    nvjitlink.realise().expect(0);
+
+    let needed = [
+        "libnvJitLink.so.12",
+        "libcublas.so.12",
+        "libcusolver.so.11",
+        "libcuda.so.1",
+        "libc.so.6",
+    ];
+    let mut cusolver = Package::new(
+        "libcusolver",
+        "linux-x86_64",
+        &[
+            binary(
+                "lib/libcusolver.so.11",
+                library(&cc, "libcusolver.so.11", &needed[..2]),
+            ),
+            binary(
+                "lib/libcusolverMg.so.11",
+                library(&cc, "libcusolverMg.so.11", &needed),
+            ),
+            binary(
+                "lib/plugins/libplugin.so",
+                library(&cc, "libplugin.so", &["libcusolver.so.11"]),
+            ),
+        ],
+    );
+    cusolver.plan["dependencies"] =
+        json!({ "libcublas": cublas.output("lib"), "libnvjitlink": nvjitlink.output("lib") });
+    let ran = cusolver.realise().expect(0);
+    let expected = format!(
+        "{DRIVER}:{}/lib64:{}/lib:$ORIGIN",
+        nvjitlink.output("lib").display(),
+        cublas.output("lib").display()
+    );
+    assert_eq!(
+        cusolver
+            .runpath("lib", "lib/libcusolverMg.so.11")
+            .as_deref(),
+        Some(&*expected)
+    );
+    assert_eq!(
+        cusolver.runpath("lib", "lib/libcusolver.so.11").as_deref(),
+        Some(&*expected)
+    );
+    let own = format!("{DRIVER}:{}/lib:$ORIGIN", cusolver.output("lib").display());
+    assert_eq!(
+        cusolver
+            .runpath("lib", "lib/plugins/libplugin.so")
+            .as_deref(),
+        Some(&*own)
+    );
+
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(
+        report["patched"][1]["runpath"],
+        format!(
+            "{DRIVER}:{{dependencies.libnvjitlink}}/lib64:{{dependencies.libcublas}}/lib:$ORIGIN"
+        )
+    );
+}
+
+#[test]
+fn other_machines_and_static_programs_are_left_alone() {
+    let Some(cc) = tool("other_machines_and_static_programs_are_left_alone", "cc") else {
+        return;
+    };
+    // The machine is a number in the header: byte 18, 183 is aarch64.
+    let mut arm = library(&cc, "libarm.so.1", &["libabsent.so.1"]);
+    arm[18] = 183;
+    let needs_arm = library(&cc, "libx.so.1", &["libarm.so.1"]);
+    let object = {
+        let work = crate::support::dir();
+        std::fs::write(work.path().join("x.c"), "int _start(void) { return 0; }\n")
+            .expect("written");
+        let build = |output: &str, flags: &[&str]| {
+            let mut command = std::process::Command::new(&cc);
+            crate::support::run(
+                command
+                    .current_dir(work.path())
+                    .args(["-nostdlib", "x.c", "-o", output])
+                    .args(flags),
+            )
+            .expect(0);
+            std::fs::read(work.path().join(output)).expect("cc made it")
+        };
+        [
+            build("static", &["-static"]),
+            build("static-pie", &["-static-pie", "-fPIE"]),
+            build("x.o", &["-c"]),
+        ]
+    };
+    let [fixed, pie, relocatable] = object;
+    let members = [
+        binary("bin/static", fixed.clone()),
+        binary("bin/static-pie", pie.clone()),
+        binary("share/x.o", relocatable.clone()),
+        binary("target-linux-arm/libarm.so.1", arm.clone()),
+    ];
+    let package = Package::new("nsight_compute", "linux-x86_64", &members);
+    let ran = package.realise().expect(0);
+    assert!(
+        ran.stderr.contains(
+            "out: target-linux-arm/libarm.so.1: left alone, it is for another machine (aarch64)"
+        ),
+        "{}",
+        ran.stderr
+    );
+    for (output, path, before) in [
+        ("bin", "bin/static", &fixed),
+        ("bin", "bin/static-pie", &pie),
+        ("out", "share/x.o", &relocatable),
+        ("out", "target-linux-arm/libarm.so.1", &arm),
+    ] {
+        assert_eq!(
+            &std::fs::read(package.output(output).join(path)).expect("there"),
+            before,
+            "{path}"
+        );
+    }
+
+    // A library for another machine satisfies nobody.
+    let members = [
+        binary("lib/libx.so.1", needs_arm),
+        binary("lib/arm/libarm.so.1", arm),
+    ];
+    let package = Package::new("nsight_compute", "linux-x86_64", &members);
+    let ran = package.realise().expect(1);
+    assert!(
+        ran.stderr
+            .contains("hint: `libarm.so.1` is there for aarch64, but these files are for x86_64"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn windows_packages_are_split_and_not_patched() {
+    let package = Package::new(
+        "cuda_foo",
+        "windows-x86_64",
+        &[
+            text("bin/foo.dll"),
+            text("lib/x64/foo.lib"),
+            text("include/foo.h"),
+        ],
+    );
+    let ran = package.realise().expect(0);
+    assert!(
+        ran.stderr
+            .contains("windows-x86_64: no RUNPATHs on this platform, nothing is patched"),
+        "{}",
+        ran.stderr
+    );
+    for (output, path) in [
+        ("bin", "bin/foo.dll"),
+        ("lib", "lib/x64/foo.lib"),
+        ("include", "include/foo.h"),
+    ] {
+        assert!(package.output(output).join(path).is_file(), "{path}");
+    }
+    assert!(
+        ran.stderr.contains("output `samples`: empty"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(
+        std::fs::read_dir(package.output("samples"))
+            .expect("it exists")
+            .count(),
+        0
+    );
+}
