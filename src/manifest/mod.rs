@@ -6,6 +6,7 @@
 
 mod check;
 pub mod json;
+mod parse;
 mod platform;
 mod syntax;
 mod version;

@@ -202,13 +202,13 @@ pub(super) fn report(
             Spot::KeyOf(node) => node.cell().saturating_sub(1),
         });
     }
-    for note in tape.notes() {
+    for note in &tape.notes {
         cells.push(note.cell);
         if let NoteKind::DoubledKey { first } = note.what {
             cells.push(first);
         }
     }
-    let positions = positions(tape.text(), cells.clone());
+    let positions = positions(tape.text, cells.clone());
     let position = |cell: u32| {
         let found = positions.binary_search_by_key(&cell, |(cell, _)| *cell);
         found
@@ -238,7 +238,7 @@ pub(super) fn report(
             },
         ));
     }
-    for note in tape.notes() {
+    for note in &tape.notes {
         let (expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
                 "each key once".to_owned(),
