@@ -58,6 +58,11 @@ impl Nix {
             .env_remove("NIX_PATH")
             .env_remove("NIX_REMOTE")
             .env_remove("NIX_CONFIG");
+        // What is fetched is fetched from the loopback.
+        for scheme in ["http", "https", "ftp", "all"] {
+            let name = format!("{scheme}_proxy");
+            command.env_remove(name.to_uppercase()).env_remove(name);
+        }
         if plugin == Plugin::Loaded {
             let file = plugin_file();
             command.env("NIX_CONFIG", format!("plugin-files = {}", file.display()));

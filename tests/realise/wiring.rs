@@ -1,10 +1,14 @@
 //! Libraries across packages and machines: who gets which directory, and who is left alone.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::json;
 
 use super::{DRIVER, Package, binary, library, text};
-use crate::support::nvidia_archive::{Content, Member};
-use crate::support::tool;
+use crate::support::nvidia_archive::{Content, Member, PLATFORM, members};
+use crate::support::{run, skip, tool};
 
 #[test]
 fn a_dependency_is_found_and_stands_before_origin() {
@@ -168,6 +172,64 @@ fn other_machines_and_static_programs_are_left_alone() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn links_lead_to_the_same_file_in_its_output() {
+    let link = |path: &str, target: &str| Member {
+        path: path.to_owned(),
+        content: Content::Link(target.to_owned()),
+    };
+    let package = Package::new(
+        "cuda_foo",
+        "linux-x86_64",
+        &[
+            text("lib/libfoo.so.1"),
+            link("lib64", "lib"),
+            link("lib/stubs/libbar.so", "../libfoo.so.1"),
+            link("nvvm/lib64/libfoo.so", "../../lib64/libfoo.so.1"),
+            text("pkg-config/foo-12.9.pc"),
+            link("pkg-config/foo.pc", "foo-12.9.pc"),
+        ],
+    );
+    package.realise().expect(0);
+    let text_of = |output: &str, path: &str| {
+        std::fs::read_link(package.output(output).join(path)).expect("a link")
+    };
+    let library = package.output("lib").join("lib/libfoo.so.1");
+    assert_eq!(text_of("lib", "lib64").to_str(), Some("lib"));
+    assert_eq!(text_of("stubs", "lib/stubs/libbar.so"), library);
+    assert_eq!(text_of("out", "nvvm/lib64/libfoo.so"), library);
+    assert_eq!(
+        text_of("dev", "share/pkgconfig/foo.pc").to_str(),
+        Some("foo-12.9.pc")
+    );
+    for (output, path) in [
+        ("lib", "lib64/libfoo.so.1"),
+        ("stubs", "lib/stubs/libbar.so"),
+        ("out", "nvvm/lib64/libfoo.so"),
+        ("dev", "share/pkgconfig/foo.pc"),
+    ] {
+        assert!(package.output(output).join(path).is_file(), "{path}");
+    }
+}
+
+#[test]
+fn outputs_may_lie_on_different_file_systems() {
+    const TEST: &str = "outputs_may_lie_on_different_file_systems";
+    let Some(members) = members(TEST) else { return };
+    let mut package = Package::new("cuda_foo", PLATFORM, &members);
+    let memory = Path::new("/dev/shm");
+    let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
+    if device(memory).is_none() || device(memory) == device(package.folder.path()) {
+        return skip(TEST, "/dev/shm is no file system of its own");
+    }
+    let elsewhere = tempfile::tempdir_in(memory).expect("a folder");
+    let lib = elsewhere.path().join("lib");
+    package.plan["outputs"]["lib"] = lib.to_str().into();
+    package.realise().expect(0);
+    assert!(lib.join("lib/libfoo.so").is_file());
+    run(Command::new(package.output("bin").join("bin/foo-tool")).env_clear()).expect(0);
 }
 
 #[test]
