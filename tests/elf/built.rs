@@ -94,7 +94,7 @@ fn far(target: &Target, dir: &Path) -> PathBuf {
 /// Runs `program`, which must print what it does when everything is found and in order.
 #[track_caller]
 fn runs(target: &Target, program: &Path, what: &str) {
-    let ran = support::run(&mut target.command(program));
+    let ran = target.run(program, &[]);
     assert_eq!(
         (ran.code, &*ran.stdout),
         (0, "value 42\n"),
@@ -110,7 +110,7 @@ fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: 
     let found = far.to_str().unwrap();
     let good = format!("/run/opengl-driver/lib:{found}:$ORIGIN");
     assert_ne!(
-        support::run(&mut target.command(program)).code,
+        target.run(program, &[]).code,
         0,
         "{name}: found its library before the edit"
     );
@@ -294,12 +294,15 @@ fn shared_ends_of_strings_are_not_overwritten() {
         // A symbol's whole name, and the end of one: the linker stores them once.
         ("long_tail", Rung::NewSegment),
         ("tail", Rung::NewSegment),
+        // A symbol's whole name that is the end of no other; and a symbol's name that is the end of it.
+        ("alone", Rung::NewSegment),
+        ("/dir_alone", Rung::NewSegment),
         ("a_tail", Rung::Slot),
         ("/own/string", Rung::Slot),
     ] {
         let file = dir.path().join(format!("{}.so", runpath.replace('/', "")));
         let flag = format!("-Wl,--enable-new-dtags,-rpath,{runpath}");
-        let source = "int a_long_tail(void) { return 1; } int long_tail = 2;";
+        let source = "int a_long_tail(void) { return 1; } int long_tail = 2; int alone = 3;";
         target.compile(source, &["-shared", "-fPIC", &flag], &file);
         let original = file.with_extension("original");
         std::fs::copy(&file, &original).unwrap();

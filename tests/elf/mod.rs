@@ -18,9 +18,9 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use cuda_redist::elf::{self, Rung};
-use object::elf::{SHF_ALLOC, SHT_DYNAMIC, SHT_GNU_HASH, SHT_HASH, SHT_NOTE};
-use object::read::elf::{ElfFile64, FileHeader as _, SectionHeader as _};
-use object::{LittleEndian, elf::FileHeader64};
+use object::LittleEndian;
+use object::elf::{SHF_ALLOC, SHF_TLS, SHT_DYNAMIC, SHT_GNU_HASH, SHT_HASH, SHT_NOBITS, SHT_NOTE};
+use object::read::elf::{ElfFile64, SectionHeader as _, Sym as _};
 
 use crate::support;
 
@@ -68,16 +68,36 @@ impl Target {
         .expect(0);
     }
 
-    /// A command that runs `program`, without help in finding libraries.
-    pub(super) fn command(&self, program: &Path) -> Command {
+    /// Runs `program` without help in finding libraries.
+    ///
+    /// While another test starts a program, its child holds our files open for a moment, and a file open for writing cannot
+    /// be executed: then tries again.
+    pub(super) fn run(&self, program: &Path, arguments: &[&Path]) -> support::Ran {
         let mut words = self
             .runner
             .iter()
             .cloned()
             .chain([program.to_str().unwrap().to_owned()]);
         let mut command = Command::new(words.next().unwrap());
-        command.args(words).env_remove("LD_LIBRARY_PATH");
         command
+            .args(words)
+            .args(arguments)
+            .env_remove("LD_LIBRARY_PATH");
+        loop {
+            match command.output() {
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                Err(error) => panic!("cannot run {command:?}: {error}"),
+                Ok(output) => {
+                    return support::Ran {
+                        code: output.status.code().unwrap_or(-1),
+                        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+                        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+                    };
+                }
+            }
+        }
     }
 
     pub(super) fn strip(&self, file: &Path) {
@@ -138,25 +158,65 @@ pub(super) fn loaded(file: &Path) -> BTreeMap<String, Loaded> {
     found
 }
 
-/// Every program header and its index-free form, for comparing alignments.
-pub(super) fn misaligned(file: &Path) -> Vec<String> {
+/// What is out of order in the tables: loaded segments that are not congruent with the file; sections said to have no bytes where
+/// a segment has some.
+fn disorder(file: &Path) -> Vec<String> {
     let data = std::fs::read(file).unwrap();
-    let header = FileHeader64::<LittleEndian>::parse(&*data).unwrap();
-    header
-        .program_headers(LittleEndian, &*data)
-        .unwrap()
+    let elf = ElfFile64::<LittleEndian>::parse(&*data).unwrap();
+    let mut found = Vec::new();
+    for p in elf
+        .elf_program_headers()
         .iter()
         .filter(|p| p.p_type.get(LittleEndian) == object::elf::PT_LOAD)
-        .map(|p| {
-            (
-                p.p_offset.get(LittleEndian),
-                p.p_vaddr.get(LittleEndian),
-                p.p_align.get(LittleEndian).max(1),
-            )
-        })
-        .filter(|(offset, vaddr, align)| offset % align != vaddr % align)
-        .map(|fields| format!("{fields:x?}"))
-        .collect()
+    {
+        let (offset, vaddr, align) = (
+            p.p_offset.get(LittleEndian),
+            p.p_vaddr.get(LittleEndian),
+            p.p_align.get(LittleEndian),
+        );
+        if offset % align.max(1) != vaddr % align.max(1) {
+            found.push(format!(
+                "segment at 0x{vaddr:x}, offset 0x{offset:x}, alignment 0x{align:x}"
+            ));
+        }
+        for section in elf.elf_section_table().iter() {
+            let (addr, flags) = (
+                section.sh_addr(LittleEndian),
+                section.sh_flags(LittleEndian).0,
+            );
+            let is_bss = section.sh_type(LittleEndian) == SHT_NOBITS
+                && flags & (SHF_ALLOC.0 | SHF_TLS.0) == SHF_ALLOC.0;
+            if is_bss
+                && section.sh_size(LittleEndian) != 0
+                && addr >= vaddr
+                && addr - vaddr < p.p_filesz.get(LittleEndian)
+            {
+                found.push(format!("a section without bytes at 0x{addr:x}"));
+            }
+        }
+    }
+    found
+}
+
+/// Every symbol's name and place in its section.
+fn symbols(file: &Path) -> Vec<(String, u64)> {
+    let data = std::fs::read(file).unwrap();
+    let elf = ElfFile64::<LittleEndian>::parse(&*data).unwrap();
+    let strings = elf.elf_symbol_table().strings();
+    let place = |symbol: &object::elf::Sym64<LittleEndian>| {
+        let name =
+            String::from_utf8_lossy(symbol.name(LittleEndian, strings).unwrap()).into_owned();
+        let index = usize::from(symbol.st_shndx.get(LittleEndian).0);
+        let is_thread_local = symbol.st_type() == object::elf::STT_TLS;
+        let section = elf
+            .elf_section_table()
+            .iter()
+            .nth(index)
+            .filter(|_| index != 0 && !is_thread_local);
+        let start = section.map_or(0, |section| section.sh_addr(LittleEndian));
+        (name, symbol.st_value.get(LittleEndian).wrapping_sub(start))
+    };
+    elf.elf_symbol_table().iter().map(place).collect()
 }
 
 fn modified(file: &Path) -> SystemTime {
@@ -176,11 +236,8 @@ pub(super) fn patch(test: &str, original: &Path, file: &Path, runpath: &str) -> 
         "{patched:?}"
     );
     assert_eq!(loaded(file), before, "{file:?} {patched:?}");
-    assert_eq!(
-        misaligned(file),
-        misaligned(original),
-        "{file:?} {patched:?}"
-    );
+    assert_eq!(disorder(file), disorder(original), "{file:?} {patched:?}");
+    assert_eq!(symbols(file), symbols(original), "{file:?} {patched:?}");
     agree(test, file, runpath);
     let new: Vec<_> = new_findings(test, original, file);
     assert_eq!(
