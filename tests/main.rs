@@ -2,9 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 #![allow(unreachable_pub, reason = "nothing leaves this binary")]
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(unreachable_pub, reason = "the binary has no users")]
-
 // Good archives, attacks and real wheels, through `archive::unpack`.
 mod archive;
 // Folders of archives and wheels, through `index` and the command of that name.
