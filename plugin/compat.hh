@@ -117,6 +117,17 @@ inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::s
 #endif
 }
 
+// Gives the memory of a string back at once. Only for a string that nobody else has seen, not even in an error.
+inline void dropString([[maybe_unused]] Value & value)
+{
+#if NIX_MINOR < 9
+    auto text = const_cast<char *>(value.string.s);
+    value.mkNull();
+    // Not the literal that every empty string shares.
+    if (GC_base(text) == text) GC_FREE(text);
+#endif
+}
+
 // Makes `value` a list of `count` elements; `fill(element)` is called for each one in turn.
 template<class F> void makeList(EvalState & state, Value & value, size_t count, F fill)
 {

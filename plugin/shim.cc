@@ -21,6 +21,7 @@ struct crd_call
     EvalState & state;
     compat::Position position;
     nix::ValueVector values;
+    nix::ValueVector contents; // of files; garbage the moment the builtin returns, and most of what it allocates
     std::deque<std::string> texts;
     std::deque<std::vector<crd_attr>> sets;
     Value * result = nullptr;
@@ -29,6 +30,11 @@ struct crd_call
     crd_call(EvalState & state, compat::Position position) : state(state), position(position) { }
     crd_call(const crd_call &) = delete;
     crd_call & operator=(const crd_call &) = delete;
+
+    ~crd_call()
+    {
+        for (auto content : contents) compat::dropString(*content);
+    }
 
     Value & at(crd_value handle)
     {
@@ -121,8 +127,8 @@ int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text *
         auto & path = call->at(handle);
         *name = call->keep(compat::pathName(call->state, call->position, path));
         auto content = call->state.allocValue();
-        call->add(content);
         call->state.callFunction(call->state.getBuiltin("readFile"), path, *content, call->position);
+        call->contents.push_back(content);
         compat::Context found;
         auto view = compat::forceString(call->state, *content, found, call->position);
         *bytes = {view.data(), view.size()};

@@ -7,19 +7,25 @@
 )]
 #![allow(unreachable_pub, reason = "nothing leaves this binary")]
 
-// Good archives, attacks and real wheels, through `archive::unpack`.
+/// Good archives, attacks and real wheels, through `archive::unpack`.
 mod archive;
-// `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.
-mod flake;
-// Folders of archives and wheels, through `index` and the command of that name.
-mod index;
-// Plans carried out: trees of outputs, failures, dependencies, and derivations in a real Nix.
-mod realise;
-mod support;
-
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
 mod elf;
 /// The C interface of the plugin against a fake evaluator, `host.cc`.
 mod ffi;
+/// `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.
+mod flake;
+/// `cuda-redist hash` against coreutils and Nix.
+mod hash;
+/// Folders of archives and wheels, through `index` and the command of that name.
+mod index;
+/// The table of who may use whom, held against `src/`.
+mod layering;
+/// `cuda-redist check` and the judge: real manifests, and wrong ones with the text of their refusal.
+mod manifest;
 /// `builtins.cudaRedist` in a real Nix, in a store of its own.
 mod plugin;
+/// Plans carried out: trees of outputs, failures, dependencies, and derivations in a real Nix.
+mod realise;
+
+mod support;

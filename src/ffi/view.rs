@@ -27,7 +27,7 @@ pub(super) fn closed_attrs<const N: usize>(
     {
         let known = names.map(|name| format!("`{name}`")).join(" and ");
         let near = shape::near(unknown, names.into_iter())
-            .map(|near| format!("\nhint: did you mean `{near}`?"))
+            .map(|near| format!("\nhint: did you mean `{near}`"))
             .unwrap_or_default();
         return Err(Stop::Argument(format!(
             "expected the attributes {known} in {what}, found {}{near}",

@@ -162,8 +162,8 @@ static SIZE: Text = Text {
 
 static RELATIVE_PATH: Text = Text {
     expected: "a relative path that stays below the product's address",
-    judge: |path| match RelPath::new(path) {
-        Ok(_) => Ok(()),
+    judge: |path| match RelPath::check(path) {
+        Ok(()) => Ok(()),
         Err(RelPathError::Empty) => Err("an empty string".to_owned()),
         Err(RelPathError::Absolute { .. }) => {
             Err(format!("the absolute path {}", text::quote(path)))

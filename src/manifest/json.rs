@@ -92,7 +92,7 @@ impl<'t> Tape<'t> {
     /// 4 GiB or more. Each with file, line and column.
     pub fn parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
         let text = syntax::utf8(text, file)?;
-        Ok(parse::parse(text).map_err(|error| syntax::refusal(text, file, &error))?)
+        parse::parse(text).map_err(|error| syntax::refusal(text, file, &error))
     }
 
     /// The tokens, in the order of the text.
@@ -492,8 +492,14 @@ mod tests {
         insta::assert_snapshot!(refusal("{\"a\": 1 \"b\": 2}"), @r#"x.json:1:9: expected `,` or `}`, found `"`"#);
         insta::assert_snapshot!(refusal("{a: 1}"), @"x.json:1:2: expected a key in double quotes, found `a`");
         insta::assert_snapshot!(refusal("{\"ä\": nul}"), @"x.json:1:10: expected `true`, `false` or `null`, found `}`");
-        insta::assert_snapshot!(refusal("[1,\n2"), @"x.json:2:2: expected `,` or `]`, found the end of the text");
-        insta::assert_snapshot!(refusal("[\"abc"), @r#"x.json:1:6: expected `"`, found the end of the text"#);
+        insta::assert_snapshot!(refusal("[1,\n2"), @r"
+        x.json:2:2: expected `,` or `]`, found the end of the text
+        hint: the text ends too early; was the download cut short?
+        ");
+        insta::assert_snapshot!(refusal("[\"abc"), @r#"
+        x.json:1:6: expected `"`, found the end of the text
+        hint: the text ends too early; was the download cut short?
+        "#);
         insta::assert_snapshot!(refusal("[\"a\nb\"]"), @r"x.json:1:4: expected control characters in strings as escapes, found `\n`");
         insta::assert_snapshot!(refusal("[\"\\x\"]"), @r#"x.json:1:4: expected one of the escapes `\" \\ \/ \b \f \n \r \t \u`, found `x`"#);
         insta::assert_snapshot!(refusal("[\"\\ud800\"]"), @r#"x.json:1:9: expected a low surrogate escape after the high one, found `"`"#);
@@ -505,7 +511,10 @@ mod tests {
         x.json:1:1: expected a JSON value, found `\u{feff}`
         hint: the text starts with a byte order mark; remove it
         ");
-        insta::assert_snapshot!(refusal("<!DOCTYPE html>"), @"x.json:1:1: expected a JSON value, found `<`");
+        insta::assert_snapshot!(refusal("<!DOCTYPE html>"), @r"
+        x.json:1:1: expected a JSON value, found `<`
+        hint: this looks like a web page; look at the address it was fetched from
+        ");
         insta::assert_snapshot!(refusal(b"{\"a\":\n \"\xff\"}"), @"x.json:2:3: expected UTF-8 text, found the byte 0xff");
         insta::assert_snapshot!(refusal("[".repeat(1_000_000)), @"x.json:1:128: expected at most 127 levels of nesting, found more");
     }
@@ -538,6 +547,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
         #[test]
         fn tapes_of_random_json_equal_serde_json(value in any_json(), pretty: bool) {
             let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };

@@ -150,9 +150,17 @@ pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Erro
         None => "the end of the text".to_owned(),
         Some(c) => text::quote(&c.to_string()),
     };
-    let hint = rest
-        .starts_with('\u{feff}')
-        .then_some("the text starts with a byte order mark; remove it");
+    let hint = match rest.chars().next() {
+        None if !text.trim().is_empty() => {
+            Some("the text ends too early; was the download cut short?")
+        }
+        None => None,
+        Some('\u{feff}') => Some("the text starts with a byte order mark; remove it"),
+        Some('<') if offset == 0 => {
+            Some("this looks like a web page; look at the address it was fetched from")
+        }
+        Some(_) => None,
+    };
     let expected = match EXPECTED.iter().find(|(theirs, _)| *theirs == message) {
         Some((_, ours)) => (*ours).to_owned(),
         None if message == "recursion limit exceeded" => {

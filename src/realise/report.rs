@@ -78,9 +78,18 @@ impl fmt::Display for OutputReport {
         let OutputReport { name, files, links } = self;
         match (files, links) {
             (0, 0) => write!(f, "output `{name}`: empty"),
-            _ => write!(f, "output `{name}`: {files} files, {links} links"),
+            _ => {
+                let files = counted(*files, "file");
+                write!(f, "output `{name}`: {files}, {}", counted(*links, "link"))
+            }
         }
     }
+}
+
+/// `1 file`, `2 files`.
+fn counted(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 impl fmt::Display for Patched {
@@ -186,5 +195,26 @@ impl Report {
             .map_err(|source| RealiseError::io("make the directory", folder, source))?;
         fs::write(&path, self.to_json())
             .map_err(|source| RealiseError::io("write the report", &path, source).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_read_well() {
+        for (files, links, expected) in [
+            (0, 0, "output `lib`: empty"),
+            (1, 0, "output `lib`: 1 file, 0 links"),
+            (2, 1, "output `lib`: 2 files, 1 link"),
+        ] {
+            let report = OutputReport {
+                name: OutputName::Lib,
+                files,
+                links,
+            };
+            assert_eq!(report.to_string(), expected);
+        }
     }
 }

@@ -343,7 +343,7 @@ int main(int argc, char ** argv)
         auto call = verifyCall();
         call.values[0].attrs.push_back({"sha265", 1});
         call.values[1].throws = call.values[2].throws = true;
-        refused("verifyFile", "lazy attributes", call, "did you mean `sha256`?");
+        refused("verifyFile", "lazy attributes", call, "did you mean `sha256`");
         // A wrong hash is found before the path is looked at.
         call = verifyCall();
         call.values[2].text = "x";

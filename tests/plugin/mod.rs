@@ -1,1 +1,133 @@
-//! `builtins.cudaRedist` in a real Nix.
+//! `builtins.cudaRedist` in a real Nix, each test in a store of its own.
+
+mod loader;
+mod read_manifest;
+mod verify_file;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{self, Ran};
+
+/// The SHA-256 of no bytes.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+/// A manifest of one package; line 8 has the package's fields.
+const GOOD: &str = r#"{
+  "release_label": "1.0",
+  "foo": {
+    "name": "Foo",
+    "license": "L",
+    "version": "1.2",
+    "linux-x86_64": {
+      "relative_path": "foo/a.tar.xz",
+      "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      "md5": "d41d8cd98f00b204e9800998ecf8427e",
+      "size": "0"
+    }
+  }
+}
+"#;
+
+/// A Nix with the plugin and a store and a working folder of its own.
+struct Nix {
+    dir: tempfile::TempDir,
+    plugin: PathBuf,
+    settings: String,
+}
+
+impl Nix {
+    /// `None`, after a visible skip, where there is no Nix or no plugin.
+    fn new(test: &str) -> Option<Nix> {
+        let plugin = support::plugin(test)?;
+        support::tool(test, "nix")?;
+        Some(Nix {
+            dir: support::dir(),
+            plugin,
+            settings: String::new(),
+        })
+    }
+
+    /// One more line of `nix.conf`.
+    fn with(mut self, setting: &str) -> Nix {
+        self.settings.push_str(setting);
+        self.settings.push('\n');
+        self
+    }
+
+    /// The working folder, without symbolic links in it.
+    fn path(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let file = self.path().join(name);
+        fs::write(&file, content).unwrap();
+        file
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let store = self.path().join("nix");
+        let mut command = Command::new(program);
+        for (name, folder) in [
+            ("NIX_STORE_DIR", "store"),
+            ("NIX_STATE_DIR", "state"),
+            ("NIX_LOG_DIR", "log"),
+            ("NIX_CONF_DIR", "conf"),
+            ("HOME", "home"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("XDG_CONFIG_HOME", "config"),
+        ] {
+            command.env(name, store.join(folder));
+        }
+        let settings = format!(
+            "plugin-files = {}\nexperimental-features = nix-command flakes\nsubstituters =\nsandbox = false\n\
+             build-users-group =\n{}",
+            self.plugin.display(),
+            self.settings
+        );
+        command
+            .env("NIX_CONFIG", settings)
+            .env_remove("NIX_PATH")
+            .env_remove("NIX_REMOTE")
+            .current_dir(self.path());
+        command
+    }
+
+    /// Evaluates `expression` deeply; stdout is JSON.
+    fn eval(&self, expression: &str) -> Ran {
+        let mut command = self.command("nix-instantiate");
+        support::run(command.args([
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            "-E",
+            expression,
+        ]))
+    }
+
+    /// The value of `expression`, as JSON.
+    #[track_caller]
+    fn value(&self, expression: &str) -> String {
+        self.eval(expression).expect(0).stdout.trim_end().to_owned()
+    }
+
+    /// What Nix says when `expression` fails, without its own position lines and with the folder as `DIR`.
+    #[track_caller]
+    fn refusal(&self, expression: &str) -> String {
+        let said = self
+            .eval(expression)
+            .expect(1)
+            .stderr
+            .replace(self.path().to_str().unwrap(), "DIR");
+        let message = said.split("\n\n").next().unwrap_or_default();
+        message.trim_end().trim_start_matches("error: ").to_owned()
+    }
+}
+
+/// A Nix path for an expression.
+fn quoted(file: &Path) -> String {
+    format!("\"{}\"", file.display())
+}

@@ -97,6 +97,48 @@ fn a_dangling_link_is_refused() {
 }
 
 #[test]
+fn outputs_whose_libraries_need_each_other_are_refused() {
+    const TEST: &str = "outputs_whose_libraries_need_each_other_are_refused";
+    let Some(cc) = tool(TEST, "cc") else { return };
+    let members = [
+        binary("bin/libb.so", library(&cc, "libb.so", &["liba.so"])),
+        binary("lib/liba.so", library(&cc, "liba.so", &["libb.so"])),
+    ];
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &members);
+    let ran = package.realise().expect(1);
+    assert!(
+        ran.stderr.contains(
+            "cuda_foo: expected outputs that refer to each other in one direction only, found \
+             `bin` to `lib` (`bin/libb.so` to `liba.so`), `lib` to `bin` (`lib/liba.so` to `libb.so`)\n\
+             hint: declare fewer outputs"
+        ),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(package.made(), [""; 0]);
+
+    package.plan["outputs"] = serde_json::json!({ "out": package.output("out") });
+    package.realise().expect(0);
+    let bin = format!(
+        "/run/opengl-driver/lib:{}:$ORIGIN",
+        package.output("out").join("bin").display()
+    );
+    assert_eq!(package.runpath("out", "lib/liba.so"), Some(bin));
+}
+
+#[test]
+fn a_damaged_library_is_refused() {
+    const TEST: &str = "a_damaged_library_is_refused";
+    let Some(cc) = tool(TEST, "cc") else { return };
+    let mut bytes = library(&cc, "liba.so", &[]);
+    bytes.truncate(100);
+    let package = Package::new("cuda_foo", "linux-x86_64", &[binary("lib/liba.so", bytes)]);
+    let ran = package.realise().expect(1);
+    assert!(ran.stderr.contains("lib/liba.so: "), "{}", ran.stderr);
+    assert_eq!(package.made(), [""; 0]);
+}
+
+#[test]
 fn a_missing_source_is_a_fault_of_its_own() {
     let mut package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
     package.plan["src"] = package.folder.path().join("absent.tar.xz").to_str().into();

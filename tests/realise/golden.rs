@@ -8,18 +8,31 @@ use super::{OUTPUTS, Package, tree};
 use crate::support::nvidia_archive::{PLATFORM, members};
 use crate::support::{dir, program, root, run};
 
-/// Compares `found` (file name to content) with the files of `tests/realise/golden`; every difference in content or in
-/// the set of files is a failure.
+/// Are the golden files being written anew?
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1")
+}
+
+fn folder() -> PathBuf {
+    root().join("tests/realise/golden")
+}
+
+/// Writes `found` (file name to content) as the golden files, and nothing else.
+fn update(found: &BTreeMap<String, String>) {
+    let _ = std::fs::remove_dir_all(folder());
+    std::fs::create_dir_all(folder()).expect("a folder");
+    for (name, content) in found {
+        std::fs::write(folder().join(name), content).expect("a file");
+    }
+}
+
+/// Compares `found` (file name to content) with the golden files; every difference in content or in the set of files
+/// is a failure. While they are written anew there is nothing to compare with.
 pub(super) fn compare(found: &BTreeMap<String, String>) {
-    let folder = root().join("tests/realise/golden");
-    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).expect("a folder");
-        for (name, content) in found {
-            std::fs::write(folder.join(name), content).expect("a file");
-        }
+    if is_update() {
         return;
     }
+    let folder = folder();
     let names = |path: &Path| -> BTreeSet<String> {
         let entries = std::fs::read_dir(path).expect("the golden files are there");
         entries
@@ -81,7 +94,11 @@ fn every_output_has_its_tree() {
         std::fs::read_to_string(package.output("out").join("nix-support/cuda-redist.json"))
             .expect("the report");
     assert_eq!(ran.stdout, report, "stdout is the report");
-    compare(&files(&outputs));
+    let found = files(&outputs);
+    if is_update() {
+        update(&found);
+    }
+    compare(&found);
 
     // The proof of the pudding: the tool finds its library through the RUNPATH, with nothing in the environment.
     run(Command::new(package.output("bin").join("bin/foo-tool")).env_clear()).expect(0);

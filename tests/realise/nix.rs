@@ -96,14 +96,17 @@ impl Drop for Store {
 
 /// The program without any shared library; `None` after a visible skip where it has not been built.
 fn static_program(test: &str) -> Option<PathBuf> {
-    let built = ["release", "debug"].map(|profile| {
-        root()
-            .join("target/static/x86_64-unknown-linux-gnu")
-            .join(profile)
-            .join("cuda-redist")
-    });
-    let named = std::env::var_os("CUDA_REDIST_STATIC").map(PathBuf::from);
-    let found = named.into_iter().chain(built).find(|file| file.is_file());
+    if let Some(named) = std::env::var_os("CUDA_REDIST_STATIC").map(PathBuf::from) {
+        assert!(
+            named.is_file(),
+            "CUDA_REDIST_STATIC names no file: {}",
+            named.display()
+        );
+        return Some(named);
+    }
+    let target = root().join("target/static/x86_64-unknown-linux-gnu");
+    let built = ["release", "debug"].map(|profile| target.join(profile).join("cuda-redist"));
+    let found = built.into_iter().find(|file| file.is_file());
     if found.is_none() {
         skip(test, "the static program is not built (CUDA_REDIST_STATIC)");
     }
