@@ -71,12 +71,30 @@ fn unpack_checked(file: &File, name: &str, target: &Path) -> Result<(), ArchiveE
     })
 }
 
+/// Looks at the first bytes of `file` and is content when it is an archive of a kind that [`unpack`] takes; `name` is
+/// for messages.
+///
+/// # Errors
+/// The file is something else: rejected. It cannot be read: a fault.
+pub fn recognise(file: &File, name: &str) -> Result<(), Error> {
+    Format::of(file).map_err(|refusal| ArchiveError::whole(name, refusal))?;
+    Ok(())
+}
+
 /// What the wheel `file` says about itself; `name` is for messages.
 ///
 /// # Errors
-/// The file is no sound zip archive, or has no `.dist-info/METADATA` with a name and a version.
+/// The file is no sound zip archive, or has no `.dist-info/METADATA` with a name and a version: rejected. It cannot be
+/// read: a fault.
 pub fn wheel_metadata(file: &File, name: &str) -> Result<Metadata, Error> {
-    Ok(wheel::metadata(file, name)?)
+    let whole = |refusal| ArchiveError::whole(name, refusal);
+    match Format::of(file).map_err(whole)? {
+        Format::Zip => Ok(wheel::metadata(file, name)?),
+        other => Err(whole(Refusal::WheelFormat {
+            found: other.name(),
+        })
+        .into()),
+    }
 }
 
 /// Is `name` a wheel's file name?
@@ -124,7 +142,7 @@ impl ArchiveError {
 
 impl std::fmt::Display for ArchiveError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "cannot unpack: {}", self.refusal)
+        write!(f, "{}", self.refusal)
     }
 }
 

@@ -42,7 +42,7 @@ impl<'f> Zip<'f> {
     /// no entry twice, overlapping, unlisted or listed differently in its two headers.
     pub(super) fn open(file: &'f File, archive: &str) -> Result<Zip<'f>, ArchiveError> {
         let whole = |refusal| ArchiveError::whole(archive, refusal);
-        check_end(file).map_err(whole)?;
+        let count = check_end(file).map_err(whole)?;
         let failed = |error| whole(Refusal::zip(error));
         let mut zip =
             ZipArchive::new(BufReader::with_capacity(READ_BYTES, file)).map_err(failed)?;
@@ -50,6 +50,10 @@ impl<'f> Zip<'f> {
             return Err(whole(Refusal::ZipEnds));
         }
         zip.validate_header_consistency().map_err(failed)?;
+        // The parser goes back to an earlier end record when the last one leads nowhere.
+        if zip.len() != usize::from(count) || !zip.comment().is_empty() {
+            return Err(whole(Refusal::ZipEnds));
+        }
         Ok(Zip { archive: zip })
     }
 
@@ -142,8 +146,8 @@ impl<'f> Zip<'f> {
 }
 
 /// Refuses what does not end in a plain end record: a comment or bytes behind it can hide a second directory, and
-/// nothing of NVIDIA's needs zip64.
-fn check_end(mut file: &File) -> Result<(), Refusal> {
+/// nothing of NVIDIA's needs zip64. Says how many entries the record counts.
+fn check_end(mut file: &File) -> Result<u16, Refusal> {
     let mut end = [0; 22];
     file.seek(SeekFrom::End(-22))
         .map_err(|_| Refusal::ZipEnds)?;
@@ -187,7 +191,7 @@ fn check_end(mut file: &File) -> Result<(), Refusal> {
     if [d0, d1, e0, e1] != [0; 4] || [n0, n1] != [m0, m1] {
         return Err(Refusal::ZipEnds);
     }
-    Ok(())
+    Ok(u16::from_le_bytes([n0, n1]))
 }
 
 /// Unpacks the zip archive `file`, called `archive` in messages, below its one top folder into `tree`.

@@ -117,34 +117,34 @@ fn tar_names_and_kinds() {
         }),
     ];
     insta::assert_snapshot!(table(&cases), @r#"
-    dotdot.tar: entry 1 `top/lib/../../../etc/passwd`: cannot unpack: expected a path that stays inside the archive, found the component `..`
+    dotdot.tar: entry 1 `top/lib/../../../etc/passwd`: expected a path that stays inside the archive, found the component `..`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    absolute.tar: entry 1 `/etc/passwd`: cannot unpack: expected a relative path, found an absolute one
+    absolute.tar: entry 1 `/etc/passwd`: expected a relative path, found an absolute one
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    pax-dotdot.tar: entry 1 `top/../../a`: cannot unpack: expected a path that stays inside the archive, found the component `..`
+    pax-dotdot.tar: entry 1 `top/../../a`: expected a path that stays inside the archive, found the component `..`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    backslash.tar: entry 1 `top\..\a`: cannot unpack: expected a name without backslashes and control characters, found `\`
-    control.tar: entry 1 `top/a\u{1b}[31m`: cannot unpack: expected a name without backslashes and control characters, found `\u{1b}`
-    latin1.tar: entry 1 `top/gr�n`: cannot unpack: expected a name in UTF-8, found other bytes after 6 bytes
-    name-tail.tar: entry 1 `top/a`: cannot unpack: expected zero bytes after the end of the name, found others
-    long-zero.tar: entry 1 `top/a\u{0}/../../b\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}`: cannot unpack: expected a name without backslashes and control characters, found `\u{0}`
-    empty-name.tar: entry 1 ``: cannot unpack: expected a name, found an empty one
-    slash-file.tar: entry 1 `top/a/`: cannot unpack: expected the name of a file, found one that ends in `/`
-    char-device.tar: entry 1 `top/null`: cannot unpack: expected a file, directory or link, found a character device
-    block-device.tar: entry 1 `top/sda`: cannot unpack: expected a file, directory or link, found a block device
-    fifo.tar: entry 1 `top/pipe`: cannot unpack: expected a file, directory or link, found a named pipe
-    unknown-kind.tar: entry 1 `top/x`: cannot unpack: expected a file, directory or link, found the entry type `V`
-    sparse.tar: entry 1 `top/a`: cannot unpack: expected a plain file, found a sparse one
-    pax-sparse.tar: entry 1 `PaxHeaders/x`: cannot unpack: expected a plain file, found a sparse one
-    two-folders.tar: entry 2 `b/y`: cannot unpack: expected all entries below the one folder `a`, found one beside it
-    no-folder.tar: entry 1 `a`: cannot unpack: expected one folder at the top of the archive, found a file there
-    duplicate.tar: entry 3 `top/a`: cannot unpack: expected every path once, found it again after entry 1
-    duplicate-dot.tar: entry 2 `./top/a`: cannot unpack: expected every path once, found it again after entry 1
-    file-over-folder.tar: entry 2 `top/a`: cannot unpack: expected every path once, found it again after entry 1
-    folder-over-file.tar: entry 2 `top/a/`: cannot unpack: expected every path once, found it again after entry 1
-    below-file.tar: entry 2 `top/a/b`: cannot unpack: expected `a` to be a directory, found a file (entry 1)
-    deep.tar: entry 1 `d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/...`: cannot unpack: expected a path (components) of at most 64, found 70
-    empty.tar: cannot unpack: expected an entry after the extended headers, found the end of the archive
+    backslash.tar: entry 1 `top\..\a`: expected a name without backslashes and control characters, found `\`
+    control.tar: entry 1 `top/a\u{1b}[31m`: expected a name without backslashes and control characters, found `\u{1b}`
+    latin1.tar: entry 1 `top/gr�n`: expected a name in UTF-8, found other bytes after 6 bytes
+    name-tail.tar: entry 1 `top/a`: expected zero bytes after the end of the name, found others
+    long-zero.tar: entry 1 `top/a\u{0}/../../b\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}`: expected a name without backslashes and control characters, found `\u{0}`
+    empty-name.tar: entry 1 ``: expected a name, found an empty one
+    slash-file.tar: entry 1 `top/a/`: expected the name of a file, found one that ends in `/`
+    char-device.tar: entry 1 `top/null`: expected a file, directory or link, found a character device
+    block-device.tar: entry 1 `top/sda`: expected a file, directory or link, found a block device
+    fifo.tar: entry 1 `top/pipe`: expected a file, directory or link, found a named pipe
+    unknown-kind.tar: entry 1 `top/x`: expected a file, directory or link, found the entry type `V`
+    sparse.tar: entry 1 `top/a`: expected a plain file, found a sparse one
+    pax-sparse.tar: entry 1 `PaxHeaders/x`: expected a plain file, found a sparse one
+    two-folders.tar: entry 2 `b/y`: expected all entries below the one folder `a`, found one beside it
+    no-folder.tar: entry 1 `a`: expected one folder at the top of the archive, found a file there
+    duplicate.tar: entry 3 `top/a`: expected every path once, found it again after entry 1
+    duplicate-dot.tar: entry 2 `./top/a`: expected every path once, found it again after entry 1
+    file-over-folder.tar: entry 2 `top/a`: expected every path once, found it again after entry 1
+    folder-over-file.tar: entry 2 `top/a/`: expected every path once, found it again after entry 1
+    below-file.tar: entry 2 `top/a/b`: expected `a` to be a directory, found a file (entry 1)
+    deep.tar: entry 1 `d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/...`: expected a path (components) of at most 64, found 70
+    empty.tar: expected an entry after the extended headers, found the end of the archive
     "#);
 }
 
@@ -208,24 +208,24 @@ fn tar_links() {
         ),
     ];
     insta::assert_snapshot!(table(&cases), @r#"
-    absolute.tar: entry 1 `top/a`: cannot unpack: expected a link target that is relative, found `/etc`
+    absolute.tar: entry 1 `top/a`: expected a link target that is relative, found `/etc`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    leaves.tar: entry 2 `lib/b`: cannot unpack: expected a link target inside the tree, found `../../x`
+    leaves.tar: entry 2 `lib/b`: expected a link target inside the tree, found `../../x`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    through.tar: entry 2 `top/d/evil`: cannot unpack: expected `d` to be a directory, found a symbolic link (entry 1)
-    over-link.tar: entry 2 `top/a`: cannot unpack: expected every path once, found it again after entry 1
-    composed.tar: entry 2 `out`: cannot unpack: expected a link target inside the tree, found `here/../x`
+    through.tar: entry 2 `top/d/evil`: expected `d` to be a directory, found a symbolic link (entry 1)
+    over-link.tar: entry 2 `top/a`: expected every path once, found it again after entry 1
+    composed.tar: entry 2 `out`: expected a link target inside the tree, found `here/../x`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    composed-late.tar: entry 1 `lib/a`: cannot unpack: expected a link target inside the tree, found `../z/../x`
+    composed-late.tar: entry 1 `lib/a`: expected a link target inside the tree, found `../z/../x`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    loop.tar: entry 1 `a`: cannot unpack: expected a link target that ends, found `b`, which leads through more than 40 links
-    empty.tar: entry 1 `top/a`: cannot unpack: expected a name, found an empty one
-    link-data.tar: entry 1 `top/a`: cannot unpack: expected no content in a symbolic link, found 4 bytes
-    hard-outside.tar: entry 1 `top/a`: cannot unpack: expected a hard link to a file unpacked before it, found `/etc/passwd`
-    hard-dotdot.tar: entry 1 `top/a`: cannot unpack: expected a hard link to a file unpacked before it, found `top/../../x`
-    hard-other.tar: entry 2 `top/a`: cannot unpack: expected a hard link to a file unpacked before it, found `other/b`
-    hard-later.tar: entry 1 `top/a`: cannot unpack: expected a hard link to a file unpacked before it, found `b`
-    hard-symlink.tar: entry 2 `top/a`: cannot unpack: expected a hard link to a file unpacked before it, found `s`
+    loop.tar: entry 1 `a`: expected a link target that ends, found `b`, which leads through more than 40 links
+    empty.tar: entry 1 `top/a`: expected a name, found an empty one
+    link-data.tar: entry 1 `top/a`: expected no content in a symbolic link, found 4 bytes
+    hard-outside.tar: entry 1 `top/a`: expected a hard link to a file unpacked before it, found `/etc/passwd`
+    hard-dotdot.tar: entry 1 `top/a`: expected a hard link to a file unpacked before it, found `top/../../x`
+    hard-other.tar: entry 2 `top/a`: expected a hard link to a file unpacked before it, found `other/b`
+    hard-later.tar: entry 1 `top/a`: expected a hard link to a file unpacked before it, found `b`
+    hard-symlink.tar: entry 2 `top/a`: expected a hard link to a file unpacked before it, found `s`
     "#);
 }
 
@@ -288,24 +288,24 @@ fn tar_structure() {
         ),
     ];
     insta::assert_snapshot!(table(&cases), @r#"
-    cut-data.tar: entry 1 `top/a`: cannot unpack: expected 5 bytes of content, found 3
-    cut-header.tar: entry 2: cannot unpack: cannot read the data: failed to read entire block
-    no-end.tar: cannot unpack: expected two blocks of zeros at the end, found the end of the data: the archive is cut short
+    cut-data.tar: entry 1 `top/a`: expected 5 bytes of content, found 3
+    cut-header.tar: entry 2: cannot read the data: failed to read entire block
+    no-end.tar: expected two blocks of zeros at the end, found the end of the data: the archive is cut short
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    half-end.tar: cannot unpack: expected two blocks of zeros at the end, found the end of the data: the archive is cut short
+    half-end.tar: expected two blocks of zeros at the end, found the end of the data: the archive is cut short
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    trailing.tar: cannot unpack: expected only zeros after the end marker, found other bytes
-    sum.tar: entry 1: cannot unpack: cannot read the data: archive header checksum mismatch
-    huge.tar: entry 1 `top/a`: cannot unpack: expected at most 68719476736 bytes out of this archive, found more
-    negative.tar: entry 1: cannot unpack: cannot read the data: size overflow
-    bad-size.tar: entry 1: cannot unpack: cannot read the data: numeric field was not a number: 99999999999 when getting size for top/a
-    pax-size.tar: entry 1 `top/a`: cannot unpack: expected the size 1 of the header, found the size `99999999999999` in its pax record
-    pax-global.tar: entry 1 `PaxHeaders/x`: cannot unpack: expected a file, directory or link, found a global pax record `path`
-    pax-record.tar: entry 1 `pax`: cannot unpack: expected pax records `LENGTH KEY=VALUE`, found other bytes at offset 0
-    pax-twice.tar: entry 1 `PaxHeaders/x`: cannot unpack: expected at most one path for one entry, found another
-    extension-bomb.tar: entry 1 `x`: cannot unpack: expected an extended header (bytes) of at most 65536, found 70000
-    extensions.tar: entry 1 `PaxHeaders/x`: cannot unpack: expected a number of extended headers of at most 8, found 9
-    lone-extension.tar: cannot unpack: expected an entry after the extended headers, found the end of the archive
+    trailing.tar: expected only zeros after the end marker, found other bytes
+    sum.tar: entry 1: cannot read the data: archive header checksum mismatch
+    huge.tar: entry 1 `top/a`: expected at most 68719476736 bytes out of this archive, found more
+    negative.tar: entry 1: cannot read the data: size overflow
+    bad-size.tar: entry 1: cannot read the data: numeric field was not a number: 99999999999 when getting size for top/a
+    pax-size.tar: entry 1 `top/a`: expected the size 1 of the header, found the size `99999999999999` in its pax record
+    pax-global.tar: entry 1 `PaxHeaders/x`: expected a file, directory or link, found a global pax record `path`
+    pax-record.tar: entry 1 `pax`: expected pax records `LENGTH KEY=VALUE`, found other bytes at offset 0
+    pax-twice.tar: entry 1 `PaxHeaders/x`: expected at most one path for one entry, found another
+    extension-bomb.tar: entry 1 `x`: expected an extended header (bytes) of at most 65536, found 70000
+    extensions.tar: entry 1 `PaxHeaders/x`: expected a number of extended headers of at most 8, found 9
+    lone-extension.tar: expected an entry after the extended headers, found the end of the archive
     "#);
 }
 
@@ -341,24 +341,24 @@ fn compressed_streams() {
         ("x.whl", xz(&good)),
     ];
     insta::assert_snapshot!(table(&cases), @r#"
-    trailing.tar.xz: cannot unpack: cannot read the data: premature eof
+    trailing.tar.xz: cannot read the data: premature eof
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    padding.tar.xz: cannot unpack: cannot read the data: lzma data error
-    cut.tar.xz: cannot unpack: cannot read the data: premature eof
+    padding.tar.xz: cannot read the data: lzma data error
+    cut.tar.xz: cannot read the data: premature eof
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    flip.tar.xz: entry 1: cannot unpack: cannot read the data: lzma data error
-    not-tar.tar.xz: entry 1: cannot unpack: cannot read the data: failed to read entire block
-    trailing.tar.gz: cannot unpack: cannot read the data: unexpected end of file
+    flip.tar.xz: entry 1: cannot read the data: lzma data error
+    not-tar.tar.xz: entry 1: cannot read the data: failed to read entire block
+    trailing.tar.gz: cannot read the data: unexpected end of file
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    cut.tar.gz: cannot unpack: cannot read the data: unexpected end of file
+    cut.tar.gz: cannot read the data: unexpected end of file
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    flip.tar.gz: entry 1: cannot unpack: cannot read the data: corrupt deflate stream
-    bomb.tar.xz: entry 1 `top/zeros`: cannot unpack: expected at most 68652464 bytes out of this archive, found more
-    bomb.tar.gz: entry 1 `top/zeros`: cannot unpack: expected at most 77308064 bytes out of this archive, found more
-    page.tar.xz: cannot unpack: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found a file that starts with the bytes 3c 21 44 4f 43 54
+    flip.tar.gz: entry 1: cannot read the data: corrupt deflate stream
+    bomb.tar.xz: entry 1 `top/zeros`: expected at most 68347264 bytes out of this archive, found more
+    bomb.tar.gz: entry 1 `top/zeros`: expected at most 75269964 bytes out of this archive, found more
+    page.tar.xz: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found a file that starts with the bytes 3c 21 44 4f 43 54
     hint: this looks like a web page: the download address is wrong or needs a login
-    empty.tar.xz: cannot unpack: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found an empty file
-    x.whl: cannot unpack: expected a wheel to be a zip archive, found an .xz stream
+    empty.tar.xz: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found an empty file
+    x.whl: expected a wheel to be a zip archive, found an .xz stream
     "#);
 }
 
@@ -423,6 +423,18 @@ fn zip_archives() {
         ("prefix.zip", [&b"PK\x03\x04junk"[..], &good].concat()),
         ("trailing.zip", [&good[..], b"junk"].concat()),
         ("comment.zip", commented),
+        // A second end record, which counts nothing and points nowhere, behind the first one.
+        (
+            "two-ends.zip",
+            [
+                &good[..],
+                b"PK\x05\x06",
+                &[0; 4],
+                &[1, 0, 1, 0],
+                &[9, 0, 0, 0, 3, 0, 0, 0, 0, 0],
+            ]
+            .concat(),
+        ),
         ("cut.zip", good[..length - 5].to_vec()),
         (
             "zip64.zip",
@@ -437,30 +449,31 @@ fn zip_archives() {
         ("bomb.zip", deflated),
     ];
     insta::assert_snapshot!(table(&cases), @r#"
-    dotdot.zip: entry 1 `top/../a`: cannot unpack: expected a path that stays inside the archive, found the component `..`
+    dotdot.zip: entry 1 `top/../a`: expected a path that stays inside the archive, found the component `..`
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    absolute.zip: entry 1 `/op/a`: cannot unpack: expected a relative path, found an absolute one
+    absolute.zip: entry 1 `/op/a`: expected a relative path, found an absolute one
     hint: NVIDIA's archives have no such entry; check where this file comes from
-    backslash.zip: entry 1 `top\a`: cannot unpack: expected a name without backslashes and control characters, found `\`
-    latin1.zip: entry 1 `top/�`: cannot unpack: expected a name in UTF-8, found other bytes after 4 bytes
-    zero.zip: entry 1 `top/a\u{0}c`: cannot unpack: expected a name without backslashes and control characters, found `\u{0}`
-    symlink.zip: entry 1 `top/a`: cannot unpack: expected a file, directory or link, found the Unix mode 120777
-    duplicate.zip: cannot unpack: cannot read the zip structure: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
-    local-name.zip: cannot unpack: cannot read the zip structure: invalid Zip archive: header inconsistency detected: Local file header filename mismatch (does not match central directory)
-    crc.zip: entry 1 `top/aa`: cannot unpack: cannot read the data: Invalid checksum
-    encrypted.zip: entry 1 `top/aa`: cannot unpack: expected an unencrypted entry, found an encrypted one
-    method.zip: entry 1 `top/aa`: cannot unpack: expected the compression stored (0) or deflate (8), found Bzip2
-    size.zip: entry 1 `top/aa`: cannot unpack: expected 9 bytes of content, found 5
-    prefix.zip: cannot unpack: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
-    trailing.zip: cannot unpack: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
-    comment.zip: cannot unpack: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
-    cut.zip: cannot unpack: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
-    zip64.zip: cannot unpack: expected a zip archive below 4 GiB and 65535 entries, found a zip64 end record
+    backslash.zip: entry 1 `top\a`: expected a name without backslashes and control characters, found `\`
+    latin1.zip: entry 1 `top/�`: expected a name in UTF-8, found other bytes after 4 bytes
+    zero.zip: entry 1 `top/a\u{0}c`: expected a name without backslashes and control characters, found `\u{0}`
+    symlink.zip: entry 1 `top/a`: expected a file, directory or link, found the Unix mode 120777
+    duplicate.zip: cannot read the zip structure: invalid Zip archive: header inconsistency detected: duplicate file names in central directory
+    local-name.zip: cannot read the zip structure: invalid Zip archive: header inconsistency detected: Local file header filename mismatch (does not match central directory)
+    crc.zip: entry 1 `top/aa`: cannot read the data: Invalid checksum
+    encrypted.zip: entry 1 `top/aa`: expected an unencrypted entry, found an encrypted one
+    method.zip: entry 1 `top/aa`: expected the compression stored (0) or deflate (8), found Bzip2
+    size.zip: entry 1 `top/aa`: expected 9 bytes of content, found 5
+    prefix.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    trailing.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    comment.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    two-ends.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    cut.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    zip64.zip: expected a zip archive below 4 GiB and 65535 entries, found a zip64 end record
     hint: repack it as .tar.xz
-    two-folders.zip: entry 2 `b/y`: cannot unpack: expected all entries below the one folder `a`, found one beside it
-    no-folder.zip: entry 1 `a`: cannot unpack: expected one folder at the top of the archive, found a file there
-    empty.zip: cannot unpack: expected at least one entry, found none
-    bomb.zip: entry 1 `top/zeros`: cannot unpack: expected at most 77313064 bytes out of this archive, found more
+    two-folders.zip: entry 2 `b/y`: expected all entries below the one folder `a`, found one beside it
+    no-folder.zip: entry 1 `a`: expected one folder at the top of the archive, found a file there
+    empty.zip: expected at least one entry, found none
+    bomb.zip: entry 1 `top/zeros`: expected at most 75274564 bytes out of this archive, found more
     "#);
 }
 

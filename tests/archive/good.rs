@@ -1,8 +1,11 @@
 //! Good archives come out complete, the same from every format.
 
 use super::make::{self, entry, entry_with, file, link, pax};
-use super::{folder, listing, names, unpack_bytes};
+use std::process::Command;
+
+use super::{folder, listing, names, unpack_bytes, unpack_file};
 use crate::support::nvidia_archive::{Content, Member, gz, tar as nvidia_tar, top, xz};
+use crate::support::{self, nvidia_archive};
 
 fn members() -> Vec<Member> {
     let file = |text: &str| Content::File(text.as_bytes().to_vec());
@@ -54,6 +57,41 @@ fn every_tar_format_gives_the_same_tree() {
         }
         assert_eq!(names(folder.path()), [name, "out"], "nothing else is left");
         assert_eq!(std::fs::read(out.join("LICENSE")).unwrap(), b"A licence.\n");
+    }
+}
+
+/// The archive that the other areas build from comes out as GNU tar would unpack it.
+#[test]
+fn agrees_with_gnu_tar() {
+    let test = "agrees_with_gnu_tar";
+    let folder = folder();
+    let (Some(tar), Some(_)) = (support::tool(test, "tar"), support::tool(test, "xz")) else {
+        return;
+    };
+    let Some(archive) = nvidia_archive::write(test, folder.path()) else {
+        return;
+    };
+    let theirs = folder.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let mut command = Command::new(tar);
+    command
+        .arg("-xJf")
+        .arg(&archive)
+        .args(["--strip-components=1", "--no-same-permissions", "-C"])
+        .arg(&theirs);
+    support::run(&mut command).expect(0);
+    let ours = unpack_file(&archive, &folder.path().join("ours")).unwrap();
+    assert_eq!(listing(&ours), listing(&theirs));
+    for line in listing(&ours)
+        .lines()
+        .filter(|line| line.starts_with('0') && !line.ends_with('/'))
+    {
+        let path = line.split(' ').nth(1).unwrap();
+        assert_eq!(
+            std::fs::read(ours.join(path)).unwrap(),
+            std::fs::read(theirs.join(path)).unwrap(),
+            "{path}"
+        );
     }
 }
 

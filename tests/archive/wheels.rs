@@ -126,23 +126,23 @@ fn bad_wheels_are_refused() {
         messages.push(error.render());
     }
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    digest.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: cannot unpack: sha256 mismatch
+    digest.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: sha256 mismatch
       specified: 47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU  (RECORD)
       got:       txjxNU9yRzEuyghtmgJK_l-nF93qWt7d1vErz5RbLow
-    size.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: cannot unpack: expected 8 bytes of content, found 7
-    unlisted.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: cannot unpack: expected every file in RECORD, found one that is not listed
-    missing.whl: cannot unpack: expected the files of RECORD, found `nvidia/foo/lib/gone` missing
-    line.whl: cannot unpack: expected `PATH,sha256=DIGEST,SIZE` in RECORD, found `nvidia/foo/lib/libfoo.so.12,md5=x,7`
-    no-dist-info.whl: cannot unpack: expected one `.dist-info` folder with METADATA and RECORD, found none
-    two-components.whl: cannot unpack: expected one component folder, such as `nvidia/NAME` or `NAME`, found `nvidia/a/lib/x and nvidia/b/lib/y`
-    python-only.whl: cannot unpack: expected libraries, headers or programs, found only Python and metadata
-    no-component.whl: cannot unpack: expected one component folder, such as `nvidia/NAME` or `NAME`, found `lib/x`
+    size.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: expected 8 bytes of content, found 7
+    unlisted.whl: entry 1 `nvidia/foo/lib/libfoo.so.12`: expected every file in RECORD, found one that is not listed
+    missing.whl: expected the files of RECORD, found `nvidia/foo/lib/gone` missing
+    line.whl: expected `PATH,sha256=DIGEST,SIZE` in RECORD, found `nvidia/foo/lib/libfoo.so.12,md5=x,7`
+    no-dist-info.whl: expected one `.dist-info` folder with METADATA and RECORD, found none
+    two-components.whl: expected one component folder, such as `nvidia/NAME` or `NAME`, found `nvidia/a/lib/x and nvidia/b/lib/y`
+    python-only.whl: expected libraries, headers or programs, found only Python and metadata
+    no-component.whl: expected one component folder, such as `nvidia/NAME` or `NAME`, found `lib/x`
     "#);
     assert!(unpack_bytes(folder().path(), "good.whl", &good).is_ok());
 }
 
 /// NVIDIA's wheels in the download cache; empty (after a visible skip) where there are none.
-fn cached(test: &str) -> Vec<PathBuf> {
+pub fn cached(test: &str) -> Vec<PathBuf> {
     let cache = std::env::var_os("CUDA_REDIST_CACHE").map(PathBuf::from);
     let cache =
         cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/cuda-redist")));
