@@ -42,6 +42,8 @@
   }
   ```
 
+  `byPlatform.linux-sbsa` is the same set, overlays included, for another platform: still built by `system`.
+
   A package is there if its release has an archive for the platform. Names are NVIDIA's. Each is looked at only when it
   is used: what is wrong with one package leaves the others as they are.
 

@@ -292,6 +292,20 @@ import ../lib/failures.nix {
         expr = map (name: newest.cuda_cudart.${name}.outputName) newest.cuda_cudart.outputs;
         expected = newest.cuda_cudart.outputs;
       }
+      # `nix build .#cuda_cudart.lib` builds `lib`, and `.#cuda_cudart^*` may choose.
+      {
+        expr =
+          map (package: package.outputSpecified or false) [
+            newest.cuda_cudart
+            newest.cuda_cudart.lib
+            newest.cuda_cudart.out
+          ];
+        expected = [
+          false
+          true
+          true
+        ];
+      }
       {
         expr = newest.novelty.outputs;
         expected = [

@@ -168,22 +168,28 @@ let
     meta.description = release.name;
   };
 
+  _output =
+    name:
+    described
+    // byOutput
+    // {
+      inherit (plan) name system drvAttrs;
+      inherit (plan.${name})
+        type
+        drvPath
+        outPath
+        outputName
+        ;
+    };
+
+  # Nix from 2.9 on builds the output that an attribute stands for only if that was said; else `out`.
   byOutput = listToAttrs (
     map (name: {
       inherit name;
-      value =
-        described
-        // byOutput
-        // {
-          inherit (plan) name system drvAttrs;
-          inherit (plan.${name})
-            type
-            drvPath
-            outPath
-            outputName
-            ;
-        };
+      value = _output name // {
+        outputSpecified = true;
+      };
     }) sorted
   );
 in
-byOutput.out
+_output "out"
