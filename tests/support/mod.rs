@@ -27,11 +27,8 @@ pub fn shared(test: &str) -> Option<PathBuf> {
 
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
-    let found = std::env::var_os("PATH").and_then(|path| {
-        std::env::split_paths(&path)
-            .map(|dir| dir.join(name))
-            .find(|file| file.is_file())
-    });
+    let found = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file()));
     if found.is_none() {
         skip(test, &format!("`{name}` is not installed"));
     }
@@ -41,10 +38,7 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
 /// Says that `test` did not run. With `STRICT=1` that is a failure.
 pub fn skip(test: &str, why: &str) {
     eprintln!("SKIP {test}: {why}");
-    assert!(
-        std::env::var_os("STRICT").is_none_or(|value| value != "1"),
-        "STRICT: {test} was skipped: {why}"
-    );
+    assert!(std::env::var_os("STRICT").is_none_or(|value| value != "1"), "STRICT: {test} was skipped: {why}");
 }
 
 /// What a finished program said.
@@ -59,13 +53,8 @@ pub struct Ran {
 
 /// Runs `command` to its end. Panics when it cannot be started.
 pub fn run(command: &mut Command) -> Ran {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let Output { status, stdout, stderr } =
+        command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     Ran {
         code: status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&stdout).into_owned(),
@@ -77,19 +66,12 @@ impl Ran {
     /// Panics with everything it said unless the exit code is `code`.
     #[track_caller]
     pub fn expect(self, code: i32) -> Ran {
-        assert_eq!(
-            self.code, code,
-            "stdout:\n{}\nstderr:\n{}",
-            self.stdout, self.stderr
-        );
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
 /// A fresh temporary folder, removed when dropped.
 pub fn dir() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("cuda-redist-test-")
-        .tempdir()
-        .expect("a temporary folder")
+    tempfile::Builder::new().prefix("cuda-redist-test-").tempdir().expect("a temporary folder")
 }
