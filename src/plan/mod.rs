@@ -15,7 +15,7 @@ pub use read::read;
 use crate::manifest::{Archive, Platform, Version};
 use crate::text;
 
-/// What to do with one archive. Its fields can be read everywhere; only [`read`] makes one.
+/// What to do with one archive. Its fields can be read everywhere; only [`read()`] makes one.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The product whose manifest lists the archive (`cuda`).
