@@ -2,7 +2,9 @@
 #![deny(clippy::indexing_slicing)]
 
 mod digest;
+mod nar;
 mod verify;
 
 pub use digest::{DigestError, Digests, Md5, Sha256, digest, sha256};
+pub use nar::nar;
 pub use verify::{Expected, Verified, verify, verify_watched};

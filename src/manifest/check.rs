@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::json::{Node, Tape, Token};
-use super::{Archive, Entries, Manifest, Release, Version};
+use super::{Archive, Entries, Judged, Manifest, Release, Version};
 use crate::error::{Error, Kind, Problem};
 use crate::hash::{Md5, Sha256};
 use crate::relpath::{RelPath, RelPathError};
@@ -132,20 +132,12 @@ static VERSION: Text = Text {
 
 static SHA256: Text = Text {
     expected: Sha256::HEX,
-    judge: |text| {
-        Sha256::from_hex(text)
-            .map(|_| ())
-            .map_err(|error| error.found().to_owned())
-    },
+    judge: |text| Sha256::check_hex(text).map_err(|error| error.found().to_owned()),
 };
 
 static MD5: Text = Text {
     expected: Md5::HEX,
-    judge: |text| {
-        Md5::from_hex(text)
-            .map(|_| ())
-            .map_err(|error| error.found().to_owned())
-    },
+    judge: |text| Md5::check_hex(text).map_err(|error| error.found().to_owned()),
 };
 
 static SIZE: Text = Text {
@@ -425,6 +417,7 @@ fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
         sha256: sha256?,
         md5: md5?,
         size_bytes: size_bytes?,
+        _judged: Judged,
     })
 }
 
@@ -460,5 +453,231 @@ fn strings(node: Node<'_, '_>) -> Option<Vec<String>> {
         items.map(string).collect()
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small manifest, flat and with variants, as NVIDIA formats them.
+    const MANIFEST: &str = r#"{
+    "release_date": "2025-06-04",
+    "release_label": "12.9.1",
+    "release_product": "cuda",
+    "cuda_cudart": {
+        "name": "CUDA Runtime (cudart)",
+        "license": "CUDA Toolkit",
+        "license_path": "cuda_cudart/LICENSE.txt",
+        "version": "12.9.79",
+        "linux-x86_64": {
+            "relative_path": "cuda_cudart/linux-x86_64/cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz",
+            "sha256": "1f6ad42d4f530b24bfa35894ccf6b7209d2354f59101fd62ec4a6192a184ce99",
+            "md5": "41e8dbbbcf7ccc7b3f6ec0a4ca57a7e1",
+            "size": "1545764"
+        }
+    },
+    "cudnn": {
+        "name": "NVIDIA CUDA Deep Neural Network library",
+        "license": "cudnn",
+        "version": "9.8.0.87",
+        "linux-riscv64": {
+            "cuda12": {
+                "relative_path": "cudnn/linux-riscv64/cudnn-linux-riscv64-9.8.0.87_cuda12-archive.tar.xz",
+                "sha256": "2f6ad42d4f530b24bfa35894ccf6b7209d2354f59101fd62ec4a6192a184ce99",
+                "md5": "42e8dbbbcf7ccc7b3f6ec0a4ca57a7e1",
+                "size": "0"
+            }
+        },
+        "cuda_variant": ["12"]
+    }
+}
+"#;
+
+    #[test]
+    fn a_manifest_is_read() {
+        let manifest = read(MANIFEST.as_bytes(), "redistrib_12.9.1.json").unwrap();
+        assert_eq!(manifest.release_date(), Some("2025-06-04"));
+        assert_eq!(manifest.release_label(), Some("12.9.1"));
+        assert_eq!(manifest.release_product(), Some("cuda"));
+        assert_eq!(
+            manifest.packages().keys().collect::<Vec<_>>(),
+            ["cuda_cudart", "cudnn"]
+        );
+        let cudart = &manifest.packages()["cuda_cudart"];
+        assert_eq!(
+            (cudart.name(), cudart.license()),
+            ("CUDA Runtime (cudart)", "CUDA Toolkit")
+        );
+        assert_eq!(cudart.license_path(), Some("cuda_cudart/LICENSE.txt"));
+        assert_eq!(
+            (cudart.version().as_str(), cudart.cuda_variant()),
+            ("12.9.79", None)
+        );
+        let Entries::Flat(archive) = &cudart.platforms()[&"linux-x86_64".parse().unwrap()] else {
+            panic!("flat")
+        };
+        assert_eq!(archive.size_bytes, 1545764);
+        assert_eq!(archive.md5.to_hex(), "41e8dbbbcf7ccc7b3f6ec0a4ca57a7e1");
+        let cudnn = &manifest.packages()["cudnn"];
+        assert_eq!(
+            (cudnn.license_path(), cudnn.cuda_variant()),
+            (None, Some(&["12".to_owned()][..]))
+        );
+        let Entries::Variants(variants) = &cudnn.platforms()[&"linux-riscv64".parse().unwrap()]
+        else {
+            panic!("nested")
+        };
+        assert!(variants["cuda12"].sha256.to_hex().starts_with("2f6ad42d"));
+    }
+
+    /// What `builtins.fromJSON` would make, with the `hash` of each package object, from the tokens alone.
+    fn value<'a>(keys: &[&str], tokens: &mut impl Iterator<Item = Token<'a>>) -> serde_json::Value {
+        match tokens.next().unwrap() {
+            Token::String(text) => text.into(),
+            Token::List(count) => (0..count).map(|_| value(keys, tokens)).collect(),
+            Token::Attrs(count) => {
+                let mut object = serde_json::Map::new();
+                for _ in 0..count {
+                    let Some(Token::Key(key)) = tokens.next() else {
+                        panic!("a key")
+                    };
+                    assert!(
+                        object
+                            .insert(keys[key as usize].to_owned(), value(keys, tokens))
+                            .is_none()
+                    );
+                }
+                object.into()
+            }
+            token => panic!("a manifest holds no {token:?}"),
+        }
+    }
+
+    #[test]
+    fn tokens_add_a_hash_to_each_package_object() {
+        // The second manifest uses the name `hash` itself, and `sha256` where it is no digest.
+        let odd = MANIFEST
+            .replace("cuda_cudart\":", "hash\":")
+            .replace("cudnn\":", "sha256\":");
+        for text in [MANIFEST, &odd] {
+            let checked = check(text.as_bytes(), "x.json").unwrap();
+            let keys: Vec<_> = checked.keys().collect();
+            let mut distinct = keys.clone();
+            distinct.sort_unstable();
+            distinct.dedup();
+            assert_eq!(distinct.len(), keys.len());
+            let mut tokens = checked.tokens();
+            let value = value(&keys, &mut tokens);
+            assert!(tokens.next().is_none());
+            assert_eq!(checked.tokens().count(), checked.token_count());
+            assert_eq!(checked.archive_count(), 2);
+
+            let mut expected: serde_json::Value = serde_json::from_str(text).unwrap();
+            let (flat, nested) = if text == MANIFEST {
+                ("cuda_cudart", "cudnn")
+            } else {
+                ("hash", "sha256")
+            };
+            let sri = |hex: &str| Sha256::from_hex(hex).unwrap().to_sri().into();
+            let flat = &mut expected[flat]["linux-x86_64"];
+            flat["hash"] = sri("1f6ad42d4f530b24bfa35894ccf6b7209d2354f59101fd62ec4a6192a184ce99");
+            let nested = &mut expected[nested]["linux-riscv64"]["cuda12"];
+            nested["hash"] =
+                sri("2f6ad42d4f530b24bfa35894ccf6b7209d2354f59101fd62ec4a6192a184ce99");
+            assert_eq!(value, expected);
+        }
+    }
+
+    fn refusal_of(text: &str) -> String {
+        let error = read(text.as_bytes(), "redistrib_12.9.1.json").unwrap_err();
+        assert!(error.is_rejected());
+        let same = check(text.as_bytes(), "redistrib_12.9.1.json")
+            .err()
+            .unwrap();
+        assert_eq!(same.render(), error.render());
+        error.render()
+    }
+
+    /// The refusal of the manifest with its first `from` replaced.
+    fn refusal(from: &str, to: &str) -> String {
+        assert!(MANIFEST.contains(from), "{from}");
+        refusal_of(&MANIFEST.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        insta::assert_snapshot!(refusal("\"1f6a", "\"f6a"), @"redistrib_12.9.1.json:12:23: `cuda_cudart.linux-x86_64.sha256`: expected 64 lowercase hex digits, found 63 characters");
+        insta::assert_snapshot!(refusal("\"1f6a", "\"1F6a"), @"redistrib_12.9.1.json:12:23: `cuda_cudart.linux-x86_64.sha256`: expected 64 lowercase hex digits, found `F` as character 2");
+        insta::assert_snapshot!(refusal("\"41e8", "\"41e8f"), @"redistrib_12.9.1.json:13:20: `cuda_cudart.linux-x86_64.md5`: expected 32 lowercase hex digits, found 33 characters");
+        insta::assert_snapshot!(refusal("\"1545764\"", "489114936"), @"redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found the number 489114936");
+        insta::assert_snapshot!(refusal("\"1545764\"", "\"1.5 MB\""), @"redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found `1.5 MB`");
+        insta::assert_snapshot!(refusal("\"1545764\"", "\"99999999999999999999\""), @"redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found `99999999999999999999`, more than 64 bits can hold");
+        insta::assert_snapshot!(refusal("\"12.9.79\"", "\"v12.9.79\""), @"redistrib_12.9.1.json:9:20: `cuda_cudart.version`: expected a version of digits and dots, found `v12.9.79`");
+        insta::assert_snapshot!(refusal("\"12.9.79\"", "12.9"), @"redistrib_12.9.1.json:9:20: `cuda_cudart.version`: expected a version of digits and dots, found the number 12.9");
+        insta::assert_snapshot!(refusal("\"CUDA Toolkit\"", "null"), @"redistrib_12.9.1.json:7:20: `cuda_cudart.license`: expected a string, found `null`");
+        insta::assert_snapshot!(refusal("\"2025-06-04\"", "[2025]"), @"redistrib_12.9.1.json:2:21: `release_date`: expected a string, found a list");
+        insta::assert_snapshot!(refusal("\"cuda_cudart/linux-x86_64/", "\"/cuda_cudart/linux-x86_64/"), @"redistrib_12.9.1.json:11:30: `cuda_cudart.linux-x86_64.relative_path`: expected a relative path that stays below the product's address, found the absolute path `/cuda_cudart/linux-x86_64/cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz`");
+        insta::assert_snapshot!(refusal("\"cuda_cudart/linux-x86_64/", "\"cuda_cudart/../../"), @"redistrib_12.9.1.json:11:30: `cuda_cudart.linux-x86_64.relative_path`: expected a relative path that stays below the product's address, found `cuda_cudart/../../cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz` with the component `..`");
+        insta::assert_snapshot!(refusal("[\"12\"]", "[\"12\", 13]"), @"redistrib_12.9.1.json:29:32: `cudnn.cuda_variant[1]`: expected a string, found the number 13");
+        insta::assert_snapshot!(refusal("[\"12\"]", "\"12\""), @"redistrib_12.9.1.json:29:25: `cudnn.cuda_variant`: expected a list, found the string `12`");
+    }
+
+    #[test]
+    fn wrong_keys_are_refused() {
+        insta::assert_snapshot!(refusal("\"sha256\"", "\"sha265\""), @r"
+        redistrib_12.9.1.json:10:25: `cuda_cudart.linux-x86_64`: expected the key `sha256`, found an object without it
+        redistrib_12.9.1.json:12:13: `cuda_cudart.linux-x86_64.sha265`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `sha265`
+        hint: did you mean `sha256`
+        ");
+        insta::assert_snapshot!(refusal("\"license\"", "\"licence\""), @r"
+        redistrib_12.9.1.json:5:20: `cuda_cudart`: expected the key `license`, found an object without it
+        redistrib_12.9.1.json:7:20: `cuda_cudart.licence`: expected an object (a package), found the string `CUDA Toolkit`
+        hint: did you mean `license`
+        ");
+        insta::assert_snapshot!(refusal("\"release_label\"", "\"release_lable\""), @r"
+        redistrib_12.9.1.json:3:22: `release_lable`: expected an object (a release), found the string `12.9.1`
+        hint: did you mean `release_label`
+        ");
+        insta::assert_snapshot!(refusal("\"size\": \"1545764\"", "\"size\": \"1545764\", \"size\": \"1\""), @"redistrib_12.9.1.json:14:32: `cuda_cudart.linux-x86_64.size`: expected each key once, found it a second time, first at 14:13");
+        insta::assert_snapshot!(refusal("\"cuda_cudart\":", "\"../cudart\":"), @r#"redistrib_12.9.1.json:5:5: `"../cudart"`: expected as key a name of letters, digits, `_`, `-`, `.` and `+`, not starting with `.` or `-`, found `../cudart`"#);
+        insta::assert_snapshot!(refusal("\"linux-x86_64\":", "\"linux x86\":"), @r#"redistrib_12.9.1.json:10:9: `cuda_cudart."linux x86"`: expected as key a name of letters, digits, `_`, `-`, `.` and `+`, not starting with `.` or `-`, found `linux x86`"#);
+        insta::assert_snapshot!(refusal_of("[]"), @"redistrib_12.9.1.json:1:1: expected an object (a redistrib manifest), found a list");
+    }
+
+    #[test]
+    fn nesting_goes_with_cuda_variant() {
+        insta::assert_snapshot!(refusal(",\n        \"cuda_variant\": [\"12\"]", ""), @r"
+        redistrib_12.9.1.json:21:26: `cudnn.linux-riscv64`: expected an object (a package), found an object (the packages of one platform by variant)
+        hint: is `cuda_variant` missing?
+        ");
+        insta::assert_snapshot!(refusal("\"version\": \"12.9.79\"", "\"version\": \"12.9.79\", \"cuda_variant\": []"), @r"
+        redistrib_12.9.1.json:10:25: `cuda_cudart.linux-x86_64`: expected an object (the packages of one platform by variant), found an object (a package)
+        hint: should `cuda_variant` not be there?
+        ");
+    }
+
+    #[test]
+    fn all_problems_are_reported_by_place() {
+        let text = MANIFEST
+            .replace("\"size\": \"", "\"size\": \"x")
+            .replace("\"md5\"", "\"md6\"")
+            .replace("\"name\": ", "\"name\": 1, \"name\": ");
+        insta::assert_snapshot!(refusal_of(&text), @r"
+        redistrib_12.9.1.json:6:17: `cuda_cudart.name`: expected a string, found the number 1
+        redistrib_12.9.1.json:6:20: `cuda_cudart.name`: expected each key once, found it a second time, first at 6:9
+        redistrib_12.9.1.json:10:25: `cuda_cudart.linux-x86_64`: expected the key `md5`, found an object without it
+        redistrib_12.9.1.json:13:13: `cuda_cudart.linux-x86_64.md6`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `md6`
+        hint: did you mean `md5`
+        redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found `x1545764`
+        redistrib_12.9.1.json:18:17: `cudnn.name`: expected a string, found the number 1
+        redistrib_12.9.1.json:18:20: `cudnn.name`: expected each key once, found it a second time, first at 18:9
+        redistrib_12.9.1.json:22:23: `cudnn.linux-riscv64.cuda12`: expected the key `md5`, found an object without it
+        redistrib_12.9.1.json:25:17: `cudnn.linux-riscv64.cuda12.md6`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `md6`
+        hint: did you mean `md5`
+        redistrib_12.9.1.json:26:25: `cudnn.linux-riscv64.cuda12.size`: expected a string of decimal digits (bytes), found `x0`
+        ");
+        let one_line: String = text.lines().collect();
+        insta::assert_snapshot!(refusal_of(&one_line).lines().last().unwrap(), @"redistrib_12.9.1.json:1:1066: `cudnn.linux-riscv64.cuda12.size`: expected a string of decimal digits (bytes), found `x0`");
     }
 }

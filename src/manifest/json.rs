@@ -4,12 +4,8 @@
 //! doubled keys, NUL characters in strings (C strings end there) and integers beyond 64 bits.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
-
-use super::syntax;
+use super::{parse, syntax};
 use crate::error::Error;
 use crate::shape::{Finding, Rule, Seen, Step, View};
 
@@ -36,7 +32,7 @@ pub enum Token<'a> {
 
 /// What the tape stores: as [`Token`], containers knowing where they end, strings with escapes kept aside.
 #[derive(Clone, Copy, Debug)]
-enum Cell<'t> {
+pub(super) enum Cell<'t> {
     Null,
     Bool(bool),
     Int(i64),
@@ -60,11 +56,11 @@ enum Cell<'t> {
 /// **Shape**: one token per value and key; strings and keys are borrowed from the text unless they hold escapes. Keys are
 /// stored once each and numbered from 0 in order of first use.
 pub struct Tape<'t> {
-    text: &'t str,
-    cells: Vec<Cell<'t>>,
-    unescaped: Vec<String>,
-    keys: Vec<Cow<'t, str>>,
-    notes: Vec<Note>,
+    pub(super) text: &'t str,
+    pub(super) cells: Vec<Cell<'t>>,
+    pub(super) unescaped: Vec<String>,
+    pub(super) keys: Vec<Cow<'t, str>>,
+    pub(super) notes: Vec<Note>,
 }
 
 /// Something a parsed text must not hold, whatever its shape.
@@ -96,13 +92,7 @@ impl<'t> Tape<'t> {
     /// 4 GiB or more. Each with file, line and column.
     pub fn parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
         let text = syntax::utf8(text, file)?;
-        let mut builder = Builder::new(text);
-        let mut json = serde_json::Deserializer::from_str(text);
-        ValueSeed(&mut builder)
-            .deserialize(&mut json)
-            .and_then(|()| json.end())
-            .map_err(|error| syntax::refusal(text, file, &error))?;
-        Ok(builder.finish())
+        parse::parse(text).map_err(|error| syntax::refusal(text, file, &error))
     }
 
     /// The tokens, in the order of the text.
@@ -145,16 +135,6 @@ impl<'t> Tape<'t> {
             return Ok(());
         }
         syntax::report(self, file, findings)
-    }
-
-    /// The text that was parsed.
-    pub(super) fn text(&self) -> &'t str {
-        self.text
-    }
-
-    /// What the text must not hold.
-    pub(super) fn notes(&self) -> &[Note] {
-        &self.notes
     }
 
     /// The number of the key `name`, if it occurs.
@@ -225,7 +205,7 @@ impl<'t> Tape<'t> {
 }
 
 /// Cell numbers are below 2^32 because texts are; this crate needs 32-bit addresses at least.
-fn index(cell: u32) -> usize {
+pub(super) fn index(cell: u32) -> usize {
     usize::try_from(cell).unwrap_or(usize::MAX)
 }
 
@@ -331,266 +311,259 @@ impl<'a, 't> Iterator for Items<'a, 't> {
     }
 }
 
-/// A tape being written.
-struct Builder<'t> {
-    tape: Tape<'t>,
-    /// The numbers of keys seen before.
-    numbers: HashMap<Cow<'t, str>, u32>,
-    /// For each key, the key that followed it last: manifests repeat the same few keys in the same order, so most keys
-    /// are found by one comparison.
-    follower: Vec<u32>,
-    last_key: u32,
-    /// Keys (number, cell) of all objects still open, innermost last.
-    open_keys: Vec<(u32, u32)>,
-    /// Cells of floats that are a negative zero.
-    negative_zeros: Vec<u32>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
-/// Objects up to this many members are searched pairwise for doubled keys; larger ones are sorted.
-const PAIRWISE: usize = 24;
-
-impl<'t> Builder<'t> {
-    fn new(text: &'t str) -> Builder<'t> {
-        // Manifests have a token per 36 bytes.
-        let cells = Vec::with_capacity((text.len() / 32).min(1 << 20));
-        Builder {
-            tape: Tape {
-                text,
-                cells,
-                unescaped: Vec::new(),
-                keys: Vec::new(),
-                notes: Vec::new(),
-            },
-            numbers: HashMap::new(),
-            follower: Vec::new(),
-            last_key: 0,
-            open_keys: Vec::new(),
-            negative_zeros: Vec::new(),
+    /// The value of a tape, rebuilt from its tokens alone, as who walks them does.
+    fn rebuilt<'a>(tape: &Tape<'_>, tokens: &mut impl Iterator<Item = Token<'a>>) -> Value {
+        match tokens.next().unwrap() {
+            Token::Null => Value::Null,
+            Token::Bool(value) => value.into(),
+            Token::Int(value) => value.into(),
+            Token::Float(value) => value.into(),
+            Token::String(text) => text.into(),
+            Token::List(count) => (0..count).map(|_| rebuilt(tape, tokens)).collect(),
+            Token::Attrs(count) => {
+                let mut member = || {
+                    let Some(Token::Key(number)) = tokens.next() else {
+                        panic!("a key")
+                    };
+                    let key = tape.keys().nth(number as usize).unwrap().to_owned();
+                    (key, rebuilt(tape, tokens))
+                };
+                Value::Object((0..count).map(|_| member()).collect())
+            }
+            Token::Key(_) => panic!("a key in place of a value"),
         }
     }
 
-    /// How many cells there are; below 2^32 because the text is shorter than that.
-    fn next_cell(&self) -> u32 {
-        u32::try_from(self.tape.cells.len()).unwrap_or(u32::MAX)
-    }
-
-    fn push(&mut self, cell: Cell<'t>) {
-        self.tape.cells.push(cell);
-    }
-
-    fn note(&mut self, what: NoteKind) {
-        let cell = self.next_cell();
-        self.tape.notes.push(Note { cell, what });
-    }
-
-    fn set(&mut self, cell: u32, value: Cell<'t>) {
-        if let Some(slot) = self.tape.cells.get_mut(index(cell)) {
-            *slot = value;
+    /// The value of a tape, walked through [`View`].
+    fn viewed(node: Node<'_, '_>) -> Value {
+        let Ok(seen) = node.look();
+        match seen {
+            Seen::Null => Value::Null,
+            Seen::Bool(value) => value.into(),
+            Seen::Int(value) => value.into(),
+            Seen::Float(value) => value.into(),
+            Seen::Text(text) => text.into(),
+            Seen::List(items) => items.map(viewed).collect(),
+            Seen::Record(members) => Value::Object(
+                members
+                    .map(|(key, value)| (key.to_owned(), viewed(value)))
+                    .collect(),
+            ),
+            Seen::Other(_) => panic!("nothing else is in JSON"),
         }
     }
 
-    fn key(&mut self, name: &str, keep: impl FnOnce() -> Cow<'t, str>) {
-        let guess = self
-            .follower
-            .get(index(self.last_key))
-            .copied()
-            .unwrap_or(0);
-        let number = if self
-            .tape
-            .keys
-            .get(index(guess))
-            .is_some_and(|key| key == name)
-        {
-            guess
-        } else {
-            let number = match self.numbers.get(name) {
-                Some(number) => *number,
-                None => {
-                    let number = u32::try_from(self.tape.keys.len()).unwrap_or(u32::MAX);
-                    let key = keep();
-                    self.numbers.insert(key.clone(), number);
-                    self.tape.keys.push(key);
-                    self.follower.push(0);
-                    number
-                }
+    fn same(text: &str) {
+        let tape = Tape::parse(text.as_bytes(), "x.json").unwrap();
+        let value: Value = serde_json::from_str(text).unwrap();
+        let mut tokens = tape.tokens();
+        assert_eq!(rebuilt(&tape, &mut tokens), value, "{text}");
+        assert!(tokens.next().is_none(), "{text}");
+        assert_eq!(viewed(tape.root()), value, "{text}");
+        tape.judge("x.json", &Rule::Anything).unwrap();
+        // The slow path counts tokens as the tape does.
+        let every: Vec<u32> = (0..tape.cells.len() as u32).collect();
+        let offsets = syntax::offsets(text, &every);
+        assert_eq!(offsets.len(), every.len(), "{text}");
+        for (offset, token) in offsets.into_iter().zip(tape.tokens()) {
+            let byte = text.as_bytes()[offset];
+            let fits = match token {
+                Token::Attrs(_) => byte == b'{',
+                Token::List(_) => byte == b'[',
+                Token::Key(_) | Token::String(_) => byte == b'"',
+                Token::Null => byte == b'n',
+                Token::Bool(_) => matches!(byte, b't' | b'f'),
+                Token::Int(_) | Token::Float(_) => byte == b'-' || byte.is_ascii_digit(),
             };
-            if let Some(follower) = self.follower.get_mut(index(self.last_key)) {
-                *follower = number;
-            }
-            number
+            assert!(fits, "{text}: {token:?} at {offset}");
+        }
+    }
+
+    #[test]
+    fn a_tape_holds_what_the_text_says() {
+        for text in [
+            "null",
+            " [ ] ",
+            "{}",
+            "[[],[[]],{}]",
+            r#"{"a":{"a":{"a":1}},"b":[{"a":2},{"b":3}]}"#,
+            r#"{"a\"b\\":"\"\\\u00e4\ud83d\ude00","":""}"#,
+            "[1,-1,0,1.5,1e3,-1e-3,9223372036854775807,-9223372036854775808,-9223372036854775809,18446744073709551616]",
+            "[true,false,null]\r\n\t",
+            r#"[{"a":1,"b":2},{"b":1,"a":2},{"c":3,"a":1,"b":2}]"#,
+        ] {
+            same(text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_nix() {
+        let tokens = |text: &str| {
+            let tape = Tape::parse(text.as_bytes(), "x.json").unwrap();
+            tape.judge("x.json", &Rule::Anything).unwrap();
+            tape.tokens()
+                .skip(1)
+                .map(|token| format!("{token:?}"))
+                .collect::<Vec<_>>()
+                .join(" ")
         };
-        self.last_key = number;
-        self.open_keys.push((number, self.next_cell()));
-        self.push(Cell::Key(number));
-    }
-
-    /// Notes the doubled keys of the innermost object, whose keys are those above `base`.
-    fn close_keys(&mut self, base: usize) {
-        let keys = self.open_keys.get_mut(base..).unwrap_or_default();
-        let mut doubled = Vec::new();
-        if keys.len() <= PAIRWISE {
-            for (count, (number, cell)) in keys.iter().enumerate() {
-                let before = keys.iter().take(count);
-                if let Some((_, first)) = before.clone().find(|(other, _)| other == number) {
-                    doubled.push((*cell, *first));
-                }
-            }
-        } else {
-            keys.sort_unstable();
-            let mut first = None;
-            for (number, cell) in keys.iter() {
-                match first {
-                    Some((same, first)) if same == *number => doubled.push((*cell, first)),
-                    _ => first = Some((*number, *cell)),
-                }
-            }
+        // serde_json has -0 as a float; nlohmann's parser, and so Nix, as an integer.
+        assert_eq!(
+            tokens(r#"["-0",-0,-0.0,-0e1,-0]"#),
+            r#"String("-0") Int(0) Float(-0.0) Float(-0.0) Int(0)"#
+        );
+        assert_eq!(
+            tokens("[1,1.0,9223372036854775807]"),
+            "Int(1) Float(1.0) Int(9223372036854775807)"
+        );
+        // Exactly rounded: strtod's result, not one next to it.
+        for text in [
+            "2.2250738585072011e-308",
+            "0.1",
+            "1.7976931348623157e308",
+            "123456789.123456789e-30",
+            "9007199254740993.0",
+        ] {
+            assert_eq!(
+                tokens(&format!("[{text}]")),
+                format!("Float({:?})", text.parse::<f64>().unwrap())
+            );
         }
-        let note = |(cell, first)| Note {
-            cell,
-            what: NoteKind::DoubledKey { first },
-        };
-        self.tape.notes.extend(doubled.into_iter().map(note));
-        self.open_keys.truncate(base);
     }
 
-    fn finish(mut self) -> Tape<'t> {
-        // serde_json gives `-0` and `-0.0` alike as a float; for Nix the first is the integer 0.
-        let offsets = syntax::offsets(self.tape.text, &self.negative_zeros);
-        for (cell, offset) in std::mem::take(&mut self.negative_zeros)
-            .into_iter()
-            .zip(offsets)
-        {
-            let rest = self.tape.text.as_bytes().get(offset.saturating_add(2));
-            if !matches!(rest, Some(b'.' | b'e' | b'E')) {
-                self.set(cell, Cell::Int(0));
-            }
+    #[test]
+    fn strings_without_escapes_are_borrowed() {
+        let text = r#"{"key":"value","esc\u0061pe":"\n"}"#;
+        let tape = Tape::parse(text.as_bytes(), "x.json").unwrap();
+        let inside = |part: &str| text.as_bytes().as_ptr_range().contains(&part.as_ptr());
+        let strings: Vec<_> = tape
+            .keys()
+            .chain(tape.tokens().filter_map(|token| match token {
+                Token::String(text) => Some(text),
+                _ => None,
+            }))
+            .collect();
+        assert_eq!(strings, ["key", "escape", "value", "\n"]);
+        assert_eq!(
+            strings.into_iter().map(inside).collect::<Vec<_>>(),
+            [true, false, true, false]
+        );
+    }
+
+    fn refusal(text: impl AsRef<[u8]>) -> String {
+        let refuse = || Tape::parse(text.as_ref(), "x.json")?.judge("x.json", &Rule::Anything);
+        let error = refuse().unwrap_err();
+        assert!(error.is_rejected());
+        error.render()
+    }
+
+    #[test]
+    fn what_nix_would_lose_is_refused() {
+        insta::assert_snapshot!(refusal("{\"a\": 1,\n \"b\": {\"a\": 1, \"a\": 2, \"a\": 3}}"), @r"
+        x.json:2:16: `b.a`: expected each key once, found it a second time, first at 2:8
+        x.json:2:24: `b.a`: expected each key once, found it a second time, first at 2:8
+        ");
+        insta::assert_snapshot!(refusal(r#"[{"x y": {"a": {"a": 0}, "a": 2}}]"#), @r#"x.json:1:26: `[0]."x y".a`: expected each key once, found it a second time, first at 1:11"#);
+        insta::assert_snapshot!(refusal(r#"{"a": 1, "\u0061": 2}"#), @"x.json:1:10: `a`: expected each key once, found it a second time, first at 1:2");
+        insta::assert_snapshot!(refusal(r#"["\u0000", {"a\u0000": "\u0000"}]"#), @r#"
+        x.json:1:2: `[0]`: expected text without NUL characters, which Nix cannot hold, found one
+        x.json:1:13: `[1]."a\u{0}"`: expected text without NUL characters, which Nix cannot hold, found one
+        x.json:1:24: `[1]."a\u{0}"`: expected text without NUL characters, which Nix cannot hold, found one
+        "#);
+        insta::assert_snapshot!(refusal("[0, 9223372036854775808]"), @"x.json:1:5: `[1]`: expected an integer of at most 9223372036854775807, found the number 9223372036854775808");
+        // Large objects are searched by sorting.
+        let many: Vec<_> = (0..100).map(|n| format!("\"k{}\": {n}", n % 99)).collect();
+        insta::assert_snapshot!(refusal(format!("{{{}}}", many.join(", "))), @"x.json:1:1071: `k0`: expected each key once, found it a second time, first at 1:2");
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place() {
+        insta::assert_snapshot!(refusal(""), @"x.json:1:1: expected a JSON value, found the end of the text");
+        insta::assert_snapshot!(refusal("  \n"), @"x.json:2:1: expected a JSON value, found the end of the text");
+        insta::assert_snapshot!(refusal("{\"a\": 1,\n}"), @"x.json:2:1: expected another value after the comma, found `}`");
+        insta::assert_snapshot!(refusal("{\"a\" 1}"), @"x.json:1:6: expected `:`, found `1`");
+        insta::assert_snapshot!(refusal("{\"a\": [1 2]}"), @"x.json:1:10: expected `,` or `]`, found `2`");
+        insta::assert_snapshot!(refusal("{\"a\": 1 \"b\": 2}"), @r#"x.json:1:9: expected `,` or `}`, found `"`"#);
+        insta::assert_snapshot!(refusal("{a: 1}"), @"x.json:1:2: expected a key in double quotes, found `a`");
+        insta::assert_snapshot!(refusal("{\"ä\": nul}"), @"x.json:1:10: expected `true`, `false` or `null`, found `}`");
+        insta::assert_snapshot!(refusal("[1,\n2"), @r"
+        x.json:2:2: expected `,` or `]`, found the end of the text
+        hint: the text ends too early; was the download cut short?
+        ");
+        insta::assert_snapshot!(refusal("[\"abc"), @r#"
+        x.json:1:6: expected `"`, found the end of the text
+        hint: the text ends too early; was the download cut short?
+        "#);
+        insta::assert_snapshot!(refusal("[\"a\nb\"]"), @r"x.json:1:4: expected control characters in strings as escapes, found `\n`");
+        insta::assert_snapshot!(refusal("[\"\\x\"]"), @r#"x.json:1:4: expected one of the escapes `\" \\ \/ \b \f \n \r \t \u`, found `x`"#);
+        insta::assert_snapshot!(refusal("[\"\\ud800\"]"), @r#"x.json:1:9: expected a low surrogate escape after the high one, found `"`"#);
+        insta::assert_snapshot!(refusal("[01]"), @"x.json:1:3: expected a number as JSON writes it (no leading zero or plus, digits around the point), found `1`");
+        insta::assert_snapshot!(refusal("[1e999]"), @"x.json:1:6: expected a number that a 64-bit float can hold, found `9`");
+        insta::assert_snapshot!(refusal("[1,]"), @"x.json:1:4: expected another value after the comma, found `]`");
+        insta::assert_snapshot!(refusal("{}\n{}"), @"x.json:2:1: expected the end of the text, found `{`");
+        insta::assert_snapshot!(refusal("\u{feff}{}"), @r"
+        x.json:1:1: expected a JSON value, found `\u{feff}`
+        hint: the text starts with a byte order mark; remove it
+        ");
+        insta::assert_snapshot!(refusal("<!DOCTYPE html>"), @r"
+        x.json:1:1: expected a JSON value, found `<`
+        hint: this looks like a web page; look at the address it was fetched from
+        ");
+        insta::assert_snapshot!(refusal(b"{\"a\":\n \"\xff\"}"), @"x.json:2:3: expected UTF-8 text, found the byte 0xff");
+        insta::assert_snapshot!(refusal("[".repeat(1_000_000)), @"x.json:1:128: expected at most 127 levels of nesting, found more");
+    }
+
+    #[test]
+    fn nesting_is_bounded_where_the_message_says() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        same(&nested(127));
+        assert!(Tape::parse(nested(128).as_bytes(), "x.json").is_err());
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = || "[a-c]{0,2}|\\PC{0,6}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>()
+                .prop_filter("JSON has no NaN", |x| x.is_finite())
+                .prop_map(Value::from),
+            text().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 64, 8, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::vec((text(), inner), 0..40)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        #[test]
+        fn tapes_of_random_json_equal_serde_json(value in any_json(), pretty: bool) {
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            same(&text.unwrap());
         }
-        self.tape
-    }
-}
 
-struct ValueSeed<'b, 't>(&'b mut Builder<'t>);
-
-impl<'t> DeserializeSeed<'t> for ValueSeed<'_, 't> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'t> Visitor<'t> for ValueSeed<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.0.push(Cell::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.0.push(Cell::Bool(value));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.0.push(Cell::Int(value));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        let number = i64::try_from(value).unwrap_or_else(|_| {
-            self.0.note(NoteKind::TooLarge(value));
-            i64::MAX
-        });
-        self.0.push(Cell::Int(number));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        if value == 0.0 && value.is_sign_negative() {
-            let cell = self.0.next_cell();
-            self.0.negative_zeros.push(cell);
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(prop_oneof![
+            prop::sample::select(&b"{}[]\",:\\ \nu0129.e-truefalsn"[..]), any::<u8>(),
+        ], 0..60)) {
+            let ours = Tape::parse(&bytes, "x.json");
+            let theirs = serde_json::from_slice::<Value>(&bytes);
+            // Alone serde_json would take bytes that are not UTF-8 outside of strings for a syntax error, as we do.
+            prop_assert_eq!(ours.is_ok(), theirs.is_ok());
+            if let Err(error) = ours { prop_assert!(error.render().starts_with("x.json:")); }
         }
-        self.0.push(Cell::Float(value));
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'t str) -> Result<(), E> {
-        self.0.push(Cell::Text(text));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if text.contains('\0') {
-            self.0.note(NoteKind::Nul);
-        }
-        let number = u32::try_from(self.0.tape.unescaped.len()).unwrap_or(u32::MAX);
-        self.0.tape.unescaped.push(text.to_owned());
-        self.0.push(Cell::Unescaped(number));
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<(), A::Error> {
-        let Self(builder) = self;
-        let start = builder.next_cell();
-        builder.push(Cell::Null);
-        let mut count = 0;
-        while items.next_element_seed(ValueSeed(builder))?.is_some() {
-            count += 1;
-        }
-        let end = builder.next_cell();
-        builder.set(start, Cell::List { count, end });
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<(), A::Error> {
-        let Self(builder) = self;
-        let start = builder.next_cell();
-        let base = builder.open_keys.len();
-        builder.push(Cell::Null);
-        let mut count = 0;
-        while members.next_key_seed(KeySeed(builder))?.is_some() {
-            members.next_value_seed(ValueSeed(builder))?;
-            count += 1;
-        }
-        let end = builder.next_cell();
-        builder.close_keys(base);
-        builder.set(start, Cell::Attrs { count, end });
-        Ok(())
-    }
-}
-
-struct KeySeed<'b, 't>(&'b mut Builder<'t>);
-
-impl<'t> DeserializeSeed<'t> for KeySeed<'_, 't> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'t>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'t> Visitor<'t> for KeySeed<'_, 't> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'t str) -> Result<(), E> {
-        self.0.key(name, || Cow::Borrowed(name));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<(), E> {
-        if name.contains('\0') {
-            self.0.note(NoteKind::Nul);
-        }
-        self.0.key(name, || Cow::Owned(name.to_owned()));
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 pub mod json;
+mod parse;
 mod platform;
 mod syntax;
 mod version;
@@ -47,14 +48,23 @@ pub enum Entries {
     Variants(BTreeMap<String, Archive>),
 }
 
-/// One downloadable file.
+/// One downloadable file. Its fields can be read everywhere; only the judge makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    relative_path: String,
-    sha256: Sha256,
-    md5: Md5,
-    size_bytes: u64,
+    /// Where the file lies below the product's address: relative, staying below it.
+    pub relative_path: String,
+    /// The file's SHA-256.
+    pub sha256: Sha256,
+    /// The file's MD5.
+    pub md5: Md5,
+    /// The file's size.
+    pub size_bytes: u64,
+    _judged: Judged,
 }
+
+/// Cannot be made outside of this module: who holds one was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Judged;
 
 impl Manifest {
     /// `release_date`, as written (`2025-06-04`); hand-made manifests lack it.
@@ -111,26 +121,6 @@ impl Release {
 }
 
 impl Archive {
-    /// Where the file lies below the product's address: relative, staying below it.
-    pub fn relative_path(&self) -> &str {
-        &self.relative_path
-    }
-
-    /// The file's SHA-256.
-    pub fn sha256(&self) -> Sha256 {
-        self.sha256
-    }
-
-    /// The file's MD5.
-    pub fn md5(&self) -> Md5 {
-        self.md5
-    }
-
-    /// The file's size.
-    pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-
     /// What a download must be, for [`crate::hash::verify`].
     pub fn expected(&self) -> Expected {
         Expected {

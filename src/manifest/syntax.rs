@@ -150,9 +150,17 @@ pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Erro
         None => "the end of the text".to_owned(),
         Some(c) => text::quote(&c.to_string()),
     };
-    let hint = rest
-        .starts_with('\u{feff}')
-        .then_some("the text starts with a byte order mark; remove it");
+    let hint = match rest.chars().next() {
+        None if !text.trim().is_empty() => {
+            Some("the text ends too early; was the download cut short?")
+        }
+        None => None,
+        Some('\u{feff}') => Some("the text starts with a byte order mark; remove it"),
+        Some('<') if offset == 0 => {
+            Some("this looks like a web page; look at the address it was fetched from")
+        }
+        Some(_) => None,
+    };
     let expected = match EXPECTED.iter().find(|(theirs, _)| *theirs == message) {
         Some((_, ours)) => (*ours).to_owned(),
         None if message == "recursion limit exceeded" => {
@@ -202,13 +210,13 @@ pub(super) fn report(
             Spot::KeyOf(node) => node.cell().saturating_sub(1),
         });
     }
-    for note in tape.notes() {
+    for note in &tape.notes {
         cells.push(note.cell);
         if let NoteKind::DoubledKey { first } = note.what {
             cells.push(first);
         }
     }
-    let positions = positions(tape.text(), cells.clone());
+    let positions = positions(tape.text, cells.clone());
     let position = |cell: u32| {
         let found = positions.binary_search_by_key(&cell, |(cell, _)| *cell);
         found
@@ -238,7 +246,7 @@ pub(super) fn report(
             },
         ));
     }
-    for note in tape.notes() {
+    for note in &tape.notes {
         let (expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
                 "each key once".to_owned(),

@@ -9,7 +9,7 @@ use crate::text;
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Rule {
-    /// Whatever it is; it is not looked at.
+    /// Whatever it is; it is not looked at. A field with this rule is tolerated, messages do not offer it.
     Anything,
     /// A string that passes.
     Text(&'static Text),
@@ -224,24 +224,20 @@ impl<V: View> Judge<V> {
                     self.key(key_rule, key, member, path);
                     let before = self.findings.len();
                     self.member(record, rule, key, member, path)?;
-                    if self.findings.len() > before && judge(other, member)?.is_empty() {
+                    // With the other rule it would be fine: say that instead of all that differs from this one.
+                    if self.findings.len() > before && fits(other, member) {
                         self.findings.truncate(before);
-                        let (expected, hint) = if is_present {
-                            (
-                                describe_rule::<V>(present),
-                                format!("without `{on}` in {} it would be fine", record.what),
-                            )
-                        } else {
-                            (
-                                describe_rule::<V>(absent),
-                                format!("is `{on}` missing in {}?", record.what),
-                            )
+                        let hint = match is_present {
+                            true => format!("should `{on}` not be there?"),
+                            false => format!("is `{on}` missing?"),
                         };
+                        let (expected, found) =
+                            (describe_rule::<V>(rule), describe_rule::<V>(other));
                         self.push(
                             Spot::Value(member),
                             &path.key(key),
                             expected,
-                            describe_rule::<V>(other),
+                            found,
                             Some(hint),
                         );
                     }
@@ -293,7 +289,9 @@ impl<V: View> Judge<V> {
     }
 
     fn unknown_key(&mut self, record: &Record, key: &str, member: V, path: &Path<'_>) {
-        let names = || record.fields.iter().map(|field| field.name);
+        // What is merely tolerated is not offered.
+        let offered = |field: &&Field| !matches!(field.rule, Rule::Anything);
+        let names = || record.fields.iter().filter(offered).map(|field| field.name);
         let expected = match names().map(text::quote).collect::<Vec<_>>().as_slice() {
             [] => "no keys".to_owned(),
             [one] => format!("the key {one} only"),
@@ -336,6 +334,13 @@ impl<V: View> Judge<V> {
             hint,
         });
     }
+}
+
+/// Does `value` follow `rule`, and is it more than a record without members, which fits nearly anything?
+fn fits<V: View>(rule: &Rule, value: V) -> bool {
+    let is_empty =
+        matches!(value.look(), Ok(Seen::Record(members)) if members.clone().next().is_none());
+    !is_empty && judge(rule, value).is_ok_and(|findings| findings.is_empty())
 }
 
 fn did_you_mean(name: &str) -> String {
@@ -417,5 +422,242 @@ fn distance(left: &str, right: &str) -> usize {
 impl<V> fmt::Display for Finding<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A lazy value as an evaluator has them: a thunk that notes when it is forced, or throws.
+    #[derive(Debug)]
+    enum Lazy {
+        Null,
+        Int(i64),
+        Float(f64),
+        Text(&'static str),
+        List(Vec<Lazy>),
+        Record(Vec<(&'static str, Lazy)>),
+        Function,
+        Throw,
+    }
+
+    #[derive(Clone, Copy)]
+    struct Thunk<'a> {
+        value: &'a Lazy,
+        forced: &'a RefCell<usize>,
+    }
+
+    #[derive(Clone)]
+    struct Parts<'a>(std::slice::Iter<'a, (&'static str, Lazy)>, Thunk<'a>);
+
+    impl<'a> Iterator for Parts<'a> {
+        type Item = (&'static str, Thunk<'a>);
+
+        fn next(&mut self) -> Option<Self::Item> {
+            self.0
+                .next()
+                .map(|(key, value)| (*key, Thunk { value, ..self.1 }))
+        }
+    }
+
+    impl<'a> View for Thunk<'a> {
+        type Text = &'static str;
+        type Members = Parts<'a>;
+        type Items = std::vec::IntoIter<Thunk<'a>>;
+        type Failure = &'static str;
+
+        const RECORD: &'static str = "a set";
+        const LIST: &'static str = "a list";
+
+        fn look(self) -> Result<Seen<Self>, &'static str> {
+            *self.forced.borrow_mut() += 1;
+            Ok(match self.value {
+                Lazy::Null => Seen::Null,
+                Lazy::Int(value) => Seen::Int(*value),
+                Lazy::Float(value) => Seen::Float(*value),
+                Lazy::Text(text) => Seen::Text(*text),
+                Lazy::List(items) => Seen::List(
+                    items
+                        .iter()
+                        .map(|value| Thunk { value, ..self })
+                        .collect::<Vec<_>>()
+                        .into_iter(),
+                ),
+                Lazy::Record(members) => Seen::Record(Parts(members.iter(), self)),
+                Lazy::Function => Seen::Other("a function"),
+                Lazy::Throw => return Err("thrown"),
+            })
+        }
+    }
+
+    static WORD: Text = Text {
+        expected: "a word",
+        judge: |text| {
+            if text.contains(' ') {
+                Err(text::quote(text))
+            } else {
+                Ok(())
+            }
+        },
+    };
+
+    static SHAPE: Record = Record {
+        what: "a thing",
+        fields: &[
+            Field {
+                name: "colour",
+                need: Need::Required,
+                rule: Rule::Text(&WORD),
+            },
+            Field {
+                name: "size",
+                need: Need::Optional,
+                rule: Rule::Nullable(&Rule::Exactly(1)),
+            },
+            Field {
+                name: "words",
+                need: Need::Optional,
+                rule: Rule::List(&Rule::Text(&WORD)),
+            },
+            Field {
+                name: "extra",
+                need: Need::Optional,
+                rule: Rule::Anything,
+            },
+        ],
+        rest: Rest::Refused,
+    };
+
+    static OPEN: Record = Record {
+        what: "things",
+        fields: &[Field {
+            name: "single",
+            need: Need::Optional,
+            rule: Rule::Anything,
+        }],
+        rest: Rest::Depends {
+            key: &WORD,
+            on: "single",
+            present: Rule::Text(&WORD),
+            absent: Rule::Record(&SHAPE),
+        },
+    };
+
+    fn found(record: &'static Record, value: &Lazy) -> String {
+        let forced = RefCell::new(0);
+        let line = |finding: &Finding<_>| {
+            let hint = finding
+                .hint
+                .as_ref()
+                .map_or(String::new(), |hint| format!(" ({hint})"));
+            format!("`{}`: {finding}{hint}", finding.path)
+        };
+        match judge(
+            &Rule::Record(record),
+            Thunk {
+                value,
+                forced: &forced,
+            },
+        ) {
+            Ok(findings) => findings.iter().map(line).collect::<Vec<_>>().join("\n"),
+            Err(failure) => failure.to_owned(),
+        }
+    }
+
+    #[test]
+    fn differences_are_found() {
+        use Lazy::{Float, Function, Int, List, Null, Record, Text, Throw};
+        let fine = || ("colour", Text("red"));
+        for value in [
+            vec![fine()],
+            vec![("size", Int(1)), fine()],
+            vec![fine(), ("size", Null), ("words", List(vec![]))],
+        ] {
+            assert_eq!(found(&SHAPE, &Record(value)), "");
+        }
+        insta::assert_snapshot!(found(&SHAPE, &Function), @"``: expected a set (a thing), found a function");
+        insta::assert_snapshot!(found(&SHAPE, &Record(vec![])), @"``: expected the key `colour`, found a set without it");
+        insta::assert_snapshot!(found(&SHAPE, &Record(vec![("colour", Text("dark red")), ("size", Float(1.0))])), @r"
+        `colour`: expected a word, found `dark red`
+        `size`: expected the number 1, found the number 1.0
+        ");
+        insta::assert_snapshot!(found(&SHAPE, &Record(vec![fine(), ("words", List(vec![Text("a"), Text("b c"), Null]))])), @r"
+        `words[1]`: expected a word, found `b c`
+        `words[2]`: expected a word, found `null`
+        ");
+        insta::assert_snapshot!(found(&SHAPE, &Record(vec![("color", Text("red")), ("zise", Int(1)), ("weight", Int(1))])), @r"
+        `color`: expected one of the keys `colour`, `size`, `words`, found `color` (did you mean `colour`)
+        `zise`: expected one of the keys `colour`, `size`, `words`, found `zise`
+        `weight`: expected one of the keys `colour`, `size`, `words`, found `weight`
+        ``: expected the key `colour`, found a set without it
+        ");
+        insta::assert_snapshot!(found(&SHAPE, &Record(vec![fine(), ("words", Throw)])), @"thrown");
+        let thing = || Record(vec![fine()]);
+        assert_eq!(
+            found(&OPEN, &Record(vec![("a", thing()), ("b", thing())])),
+            ""
+        );
+        assert_eq!(
+            found(&OPEN, &Record(vec![("a", Text("x")), ("single", Null)])),
+            ""
+        );
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("b", Text("x"))])), @"`b`: expected a set (a thing), found a word (is `single` missing?)");
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("single", Null), ("c d", Text("x"))])), @r#"
+        `a`: expected a word, found a set (a thing) (should `single` not be there?)
+        `"c d"`: expected as key a word, found `c d`
+        "#);
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("singel", Int(3))])), @"`singel`: expected a set (a thing), found the number 3 (did you mean `single`)");
+    }
+
+    #[test]
+    fn only_what_a_rule_names_is_forced() {
+        let value = Lazy::Record(vec![("colour", Lazy::Text("red")), ("extra", Lazy::Throw)]);
+        let forced = RefCell::new(0);
+        assert!(
+            judge(
+                &Rule::Record(&SHAPE),
+                Thunk {
+                    value: &value,
+                    forced: &forced
+                }
+            )
+            .unwrap()
+            .is_empty()
+        );
+        assert_eq!(*forced.borrow(), 2);
+        assert!(
+            judge(
+                &Rule::Anything,
+                Thunk {
+                    value: &Lazy::Throw,
+                    forced: &forced
+                }
+            )
+            .unwrap()
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn near_names_are_proposed() {
+        let names = ["license", "license_path", "version", "md5", "size"];
+        for (typed, expected) in [
+            ("licence", Some("license")),
+            ("licens", Some("license")),
+            ("licnese", Some("license")),
+            ("verison", Some("version")),
+            ("license-path", Some("license_path")),
+            ("md6", Some("md5")),
+            ("Size", Some("size")),
+            ("seize", Some("size")),
+            ("linux-x86_64", None),
+            ("", None),
+            ("sides", None),
+        ] {
+            assert_eq!(near(typed, names.into_iter()), expected, "{typed:?}");
+        }
+        assert_eq!(near(&"x".repeat(1 << 20), names.into_iter()), None);
     }
 }

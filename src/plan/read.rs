@@ -1,0 +1,619 @@
+//! The derivation's JSON, judged again: `.attrs.json`, or the same written by hand.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Judged, OutputName, Plan};
+use crate::error::{Error, Kind, Problem};
+use crate::manifest::json::{Node, Tape};
+use crate::manifest::{Archive, Entries, NAME, Platform, RELEASE, Release, release_of};
+use crate::relpath::RelPath;
+use crate::shape::{Field, Finding, Need, Path, Record, Rest, Rule, Seen, Spot, Text, View};
+use crate::text;
+
+/// The only version of plans there is so far.
+const PLAN_VERSION: i64 = 1;
+
+/// A plan: our own keys, then those with which Nix itself is told how to build.
+static PLAN: Record = Record {
+    what: "a plan",
+    fields: &[
+        required("planVersion", Rule::Exactly(PLAN_VERSION)),
+        required("product", Rule::Text(&NAME)),
+        required("label", Rule::Text(&LABEL)),
+        required("package", Rule::Text(&NAME)),
+        required("platform", Rule::Text(&NAME)),
+        required("variant", Rule::Nullable(&Rule::Text(&NAME))),
+        required("release", Rule::Record(&RELEASE)),
+        required("src", Rule::Text(&ABSOLUTE)),
+        required("driverPaths", Rule::List(&Rule::Text(&SEARCHED))),
+        required("dependencies", Rule::Record(&DEPENDENCIES)),
+        required("allowedMissing", Rule::List(&Rule::Text(&SONAME))),
+        // They may come from the command line instead.
+        optional("outputs", Rule::Record(&OUTPUTS)),
+        // Source: Nix's manual, "Advanced Attributes", and `.attrs.json` as Nix 2.8.0 writes it.
+        optional("__contentAddressed", Rule::Anything),
+        optional("__impure", Rule::Anything),
+        optional("__structuredAttrs", Rule::Anything),
+        optional("allowSubstitutes", Rule::Anything),
+        optional("allowedReferences", Rule::Anything),
+        optional("allowedRequisites", Rule::Anything),
+        optional("args", Rule::Anything),
+        optional("builder", Rule::Anything),
+        optional("disallowedReferences", Rule::Anything),
+        optional("disallowedRequisites", Rule::Anything),
+        optional("impureEnvVars", Rule::Anything),
+        optional("name", Rule::Anything),
+        optional("outputChecks", Rule::Anything),
+        optional("outputHash", Rule::Anything),
+        optional("outputHashAlgo", Rule::Anything),
+        optional("outputHashMode", Rule::Anything),
+        optional("preferLocalBuild", Rule::Anything),
+        optional("requiredSystemFeatures", Rule::Anything),
+        optional("system", Rule::Anything),
+        optional("unsafeDiscardReferences", Rule::Anything),
+    ],
+    rest: Rest::Refused,
+};
+
+const fn required(name: &'static str, rule: Rule) -> Field {
+    Field {
+        name,
+        need: Need::Required,
+        rule,
+    }
+}
+
+const fn optional(name: &'static str, rule: Rule) -> Field {
+    Field {
+        name,
+        need: Need::Optional,
+        rule,
+    }
+}
+
+static DEPENDENCIES: Record = Record {
+    what: "store paths by package",
+    fields: &[],
+    rest: Rest::Each {
+        key: &NAME,
+        rule: Rule::Text(&SEARCHED),
+    },
+};
+
+static OUTPUTS: Record = Record {
+    what: "paths by output",
+    fields: &[
+        required(OutputName::Out.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Doc.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Samples.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Python.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Bin.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Dev.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Include.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Lib.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Static.as_str(), Rule::Text(&SEARCHED)),
+        optional(OutputName::Stubs.as_str(), Rule::Text(&SEARCHED)),
+    ],
+    rest: Rest::Refused,
+};
+
+static LABEL: Text = Text {
+    expected: "a label without control characters",
+    judge: |label| match label {
+        "" => Err("an empty string".to_owned()),
+        _ if label.chars().any(char::is_control) => Err(text::quote(label)),
+        _ => Ok(()),
+    },
+};
+
+static ABSOLUTE: Text = Text {
+    expected: "an absolute path without `.` and `..`",
+    judge: judge_absolute,
+};
+
+/// The dynamic loader splits a RUNPATH at `:` and replaces what begins with `$`: ld.so(8).
+static SEARCHED: Text = Text {
+    expected: "an absolute path without `.`, `..`, `:` and `$`",
+    judge: |path| match path.contains([':', '$']) {
+        true => Err(text::quote(path)),
+        false => judge_absolute(path),
+    },
+};
+
+static SONAME: Text = Text {
+    expected: "the soname of a library (a file name without `/`)",
+    judge: |name| match RelPath::new(name) {
+        Ok(path) if path.components().count() == 1 => Ok(()),
+        _ => Err(text::quote(name)),
+    },
+};
+
+fn judge_absolute(path: &str) -> Result<(), String> {
+    let inside = path
+        .strip_prefix('/')
+        .and_then(|path| RelPath::new(path).ok());
+    inside.map(|_| ()).ok_or_else(|| text::quote(path))
+}
+
+/// Reads a plan from the JSON `text`; `file` is its name in messages. With `outputs_from_command_line` these count, and
+/// the text need not name any.
+///
+/// # Errors
+/// Rejected: all problems of the text, sorted by place; that `release` is not of the platform and variant that the
+/// plan names counts among them.
+pub fn read(
+    text: &[u8],
+    file: &str,
+    outputs_from_command_line: Option<BTreeMap<OutputName, PathBuf>>,
+) -> Result<Plan, Error> {
+    let tape = Tape::parse(text, file)?;
+    tape.judge(file, &Rule::Record(&PLAN))?;
+    let unexpected = || PlanProblem::Unexpected {
+        file: text::printable(file),
+    };
+    let mut parts = parts_of(tape.root()).ok_or_else(unexpected)?;
+    let mut findings = Vec::new();
+    let archive = select(&parts, &mut findings);
+    match outputs_from_command_line {
+        Some(outputs) => {
+            judge_typed(&outputs)?;
+            parts.outputs = outputs;
+        }
+        None if parts.outputs.is_empty() => {
+            let found = "an object without it, and no outputs on the command line".to_owned();
+            let mut finding = finding(tape.root(), &[], "the key `outputs`".to_owned(), found);
+            finding.hint =
+                Some("inside a derivation Nix adds it; by hand, add `--out out=DIR`".to_owned());
+            findings.push(finding);
+        }
+        None => {
+            if let Some((name, other)) = nested(&parts.outputs) {
+                let found = format!("`{name}` inside `{other}`");
+                let expected = "outputs beside each other".to_owned();
+                findings.push(finding(
+                    tape.root(),
+                    &["outputs", name.as_str()],
+                    expected,
+                    found,
+                ));
+            }
+        }
+    }
+    tape.report(file, findings)?;
+    let archive = archive.ok_or_else(unexpected)?;
+    let Parts {
+        product,
+        label,
+        package,
+        platform,
+        variant,
+        release,
+        src,
+        ..
+    } = parts;
+    let Parts {
+        driver_paths,
+        dependencies,
+        allowed_missing,
+        outputs,
+        ..
+    } = parts;
+    Ok(Plan {
+        product,
+        label,
+        package,
+        platform,
+        variant,
+        version: release.version().clone(),
+        archive,
+        src,
+        driver_paths,
+        dependencies,
+        allowed_missing,
+        outputs,
+        _judged: Judged,
+    })
+}
+
+/// What the text says, before the parts are held against each other.
+struct Parts<'a, 't> {
+    root: Node<'a, 't>,
+    product: String,
+    label: String,
+    package: String,
+    platform: Platform,
+    variant: Option<String>,
+    release: Release,
+    src: PathBuf,
+    driver_paths: Vec<String>,
+    dependencies: BTreeMap<String, PathBuf>,
+    allowed_missing: Vec<String>,
+    outputs: BTreeMap<OutputName, PathBuf>,
+}
+
+/// `None` unless `root` passed [`PLAN`].
+fn parts_of<'a, 't>(root: Node<'a, 't>) -> Option<Parts<'a, 't>> {
+    let string = |key| string(member(root, key)?);
+    let variant = match look(member(root, "variant")?) {
+        Seen::Null => None,
+        Seen::Text(variant) => Some(variant.to_owned()),
+        _ => return None,
+    };
+    let dependencies = members(member(root, "dependencies")?)?;
+    let outputs = match member(root, "outputs") {
+        Some(outputs) => members(outputs)?
+            .map(|(name, path)| Some((name.parse().ok()?, path?.into())))
+            .collect(),
+        None => Some(BTreeMap::new()),
+    };
+    Some(Parts {
+        root,
+        product: string("product")?,
+        label: string("label")?,
+        package: string("package")?,
+        platform: string("platform")?.parse().ok()?,
+        variant,
+        release: release_of(member(root, "release")?)?,
+        src: string("src")?.into(),
+        driver_paths: strings(member(root, "driverPaths")?)?,
+        dependencies: dependencies
+            .map(|(name, path)| Some((name.to_owned(), path?.into())))
+            .collect::<Option<_>>()?,
+        allowed_missing: strings(member(root, "allowedMissing")?)?,
+        outputs: outputs?,
+    })
+}
+
+/// The one archive of the release, if it is for the platform and variant that the plan names.
+fn select<'a, 't>(
+    parts: &Parts<'a, 't>,
+    findings: &mut Vec<Finding<Node<'a, 't>>>,
+) -> Option<Archive> {
+    let Parts {
+        root,
+        platform,
+        variant,
+        release,
+        ..
+    } = parts;
+    let mut refuse = |steps: &[&str], expected: String, found: String| {
+        findings.push(finding(*root, steps, expected, found));
+        None
+    };
+    let platforms = release.platforms();
+    let entries = match platforms.get(platform) {
+        Some(entries) if platforms.len() == 1 => entries,
+        _ => {
+            let expected = format!("exactly the platform {}", text::quote(platform.as_str()));
+            return refuse(
+                &["release"],
+                expected,
+                listed(platforms.keys().map(Platform::as_str), "no platform"),
+            );
+        }
+    };
+    match (entries, variant) {
+        (Entries::Flat(archive), None) => Some(archive.clone()),
+        (Entries::Flat(_), Some(variant)) => {
+            let expected = "`null`, as the release has no `cuda_variant`".to_owned();
+            refuse(&["variant"], expected, text::quote(variant))
+        }
+        (Entries::Variants(archives), Some(variant)) => match archives.get(variant) {
+            Some(archive) if archives.len() == 1 => Some(archive.clone()),
+            _ => {
+                let expected = format!("exactly the variant {}", text::quote(variant));
+                let found = listed(archives.keys().map(String::as_str), "no variant");
+                refuse(&["release", platform.as_str()], expected, found)
+            }
+        },
+        (Entries::Variants(_), None) => {
+            let expected = "the name of a variant, as the release has `cuda_variant`".to_owned();
+            refuse(&["variant"], expected, "`null`".to_owned())
+        }
+    }
+}
+
+/// A finding about the value that `steps` lead to.
+fn finding<'a, 't>(
+    root: Node<'a, 't>,
+    steps: &[&str],
+    expected: String,
+    found: String,
+) -> Finding<Node<'a, 't>> {
+    let (mut node, mut path) = (root, String::new());
+    for step in steps {
+        node = member(node, step).unwrap_or(node);
+        // Only keys of the plan and names come here; they need no quoting save names with dots.
+        let key = Path::ROOT.key(step).to_string();
+        path = if path.is_empty() {
+            key
+        } else {
+            format!("{path}.{key}")
+        };
+    }
+    Finding {
+        spot: Spot::Value(node),
+        path,
+        expected,
+        found,
+        hint: None,
+    }
+}
+
+fn listed<'n>(names: impl Iterator<Item = &'n str>, none: &str) -> String {
+    let names: Vec<_> = names.take(4).map(text::quote).collect();
+    if names.is_empty() {
+        none.to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// An output that is inside another, if there is one: moving one into place would move the other.
+fn nested(outputs: &BTreeMap<OutputName, PathBuf>) -> Option<(OutputName, OutputName)> {
+    let inside =
+        |name, other, path: &PathBuf, outer: &PathBuf| name != other && path.starts_with(outer);
+    outputs.iter().rev().find_map(|(name, path)| {
+        let outer = outputs
+            .iter()
+            .find(|(other, outer)| inside(name, *other, path, outer));
+        outer.map(|(other, _)| (*name, *other))
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum PlanProblem {
+    #[error("cannot read what was judged to be fine: this is a bug in cuda-redist")]
+    Unexpected { file: String },
+    #[error("expected {expected}, found {found}")]
+    Typed { expected: String, found: String },
+}
+
+impl Problem for PlanProblem {
+    fn kind(&self) -> Kind {
+        match self {
+            PlanProblem::Unexpected { .. } => Kind::Fault,
+            PlanProblem::Typed { .. } => Kind::Usage,
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            PlanProblem::Unexpected { file } => Some(file.clone()),
+            PlanProblem::Typed { .. } => Some("command line".to_owned()),
+        }
+    }
+}
+
+/// Judges outputs that were typed as [`OUTPUTS`] judges those of a text.
+fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
+    let typed = |expected: &str, found| PlanProblem::Typed {
+        expected: expected.to_owned(),
+        found,
+    };
+    if !outputs.contains_key(&OutputName::Out) {
+        let names = listed(outputs.keys().map(|name| name.as_str()), "none");
+        return Err(typed("the output `out` among the outputs", names).into());
+    }
+    for (name, path) in outputs {
+        let judged = path
+            .to_str()
+            .ok_or_else(|| text::quote(&path.to_string_lossy()))
+            .and_then(SEARCHED.judge);
+        if let Err(found) = judged {
+            return Err(typed(
+                &format!("{} for the output `{name}`", SEARCHED.expected),
+                found,
+            )
+            .into());
+        }
+    }
+    match nested(outputs) {
+        Some((name, other)) => Err(typed(
+            "outputs beside each other",
+            format!("`{name}` inside `{other}`"),
+        )
+        .into()),
+        None => Ok(()),
+    }
+}
+
+fn look<'a, 't>(node: Node<'a, 't>) -> Seen<Node<'a, 't>> {
+    let Ok(seen) = node.look();
+    seen
+}
+
+fn member<'a, 't>(node: Node<'a, 't>, name: &str) -> Option<Node<'a, 't>> {
+    let Seen::Record(mut members) = look(node) else {
+        return None;
+    };
+    members
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// The members of a record of strings.
+fn members<'a>(node: Node<'a, '_>) -> Option<impl Iterator<Item = (&'a str, Option<String>)>> {
+    let Seen::Record(members) = look(node) else {
+        return None;
+    };
+    Some(members.map(|(key, value)| (key, string(value))))
+}
+
+fn string(node: Node<'_, '_>) -> Option<String> {
+    if let Seen::Text(text) = look(node) {
+        Some(text.to_owned())
+    } else {
+        None
+    }
+}
+
+fn strings(node: Node<'_, '_>) -> Option<Vec<String>> {
+    if let Seen::List(items) = look(node) {
+        items.map(string).collect()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Nix 2.8.0 writes it for a derivation that `nix/` makes.
+    const PLAN: &str = r#"{
+  "allowedMissing": ["librdmacm.so.1"],
+  "builder": "/nix/store/1nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-cuda-redist/bin/cuda-redist",
+  "dependencies": {"libcublas": "/nix/store/3nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcublas-lib"},
+  "driverPaths": ["/run/opengl-driver/lib"],
+  "label": "12.9.1",
+  "name": "libcusolver-linux-x86_64-11.7.5.82",
+  "outputs": {"lib": "/nix/store/b-lib", "out": "/nix/store/a"},
+  "package": "libcusolver",
+  "planVersion": 1,
+  "platform": "linux-x86_64",
+  "product": "cuda",
+  "release": {
+    "name": "CUDA cuSOLVER",
+    "license": "CUDA Toolkit",
+    "linux-x86_64": {
+      "md5": "900150983cd24fb0d6963f7d28e17f72",
+      "relative_path": "libcusolver/linux-x86_64/libcusolver-linux-x86_64-11.7.5.82-archive.tar.xz",
+      "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+      "size": "3"
+    },
+    "version": "11.7.5.82"
+  },
+  "src": "/nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz",
+  "system": "x86_64-linux",
+  "variant": null
+}"#;
+
+    fn with(from: &str, to: &str) -> String {
+        assert_eq!(PLAN.matches(from).count(), 1, "{from}");
+        PLAN.replace(from, to)
+    }
+
+    /// The release of [`PLAN`] with variants.
+    fn nested_plan(variant: &str) -> String {
+        with(
+            "\"linux-x86_64\": {",
+            "\"cuda_variant\": [\"12\"], \"linux-x86_64\": {\"cuda12\": {",
+        )
+        .replace("\"size\": \"3\"\n    }", "\"size\": \"3\"\n    }}")
+        .replace("\"variant\": null", &format!("\"variant\": {variant}"))
+    }
+
+    #[test]
+    fn a_plan_is_read() {
+        let plan = read(PLAN.as_bytes(), ".attrs.json", None).unwrap();
+        assert_eq!(
+            (plan.product.as_str(), plan.label.as_str()),
+            ("cuda", "12.9.1")
+        );
+        assert_eq!(
+            (plan.package.as_str(), plan.platform.as_str()),
+            ("libcusolver", "linux-x86_64")
+        );
+        assert_eq!(
+            (plan.version.as_str(), plan.variant.as_deref()),
+            ("11.7.5.82", None)
+        );
+        assert_eq!(plan.archive.expected().size_bytes, Some(3));
+        assert_eq!(
+            plan.archive.sha256.to_sri(),
+            "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+        );
+        assert_eq!(
+            plan.src,
+            PathBuf::from("/nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz")
+        );
+        assert_eq!(plan.driver_paths, ["/run/opengl-driver/lib"]);
+        assert_eq!(plan.dependencies.keys().collect::<Vec<_>>(), ["libcublas"]);
+        assert_eq!(plan.allowed_missing, ["librdmacm.so.1"]);
+        assert_eq!(
+            plan.outputs.keys().collect::<Vec<_>>(),
+            [&OutputName::Out, &OutputName::Lib]
+        );
+
+        let nested = read(nested_plan("\"cuda12\"").as_bytes(), ".attrs.json", None).unwrap();
+        assert_eq!(
+            (nested.variant.as_deref(), nested.archive),
+            (Some("cuda12"), plan.archive)
+        );
+    }
+
+    #[test]
+    fn outputs_may_be_typed_instead() {
+        let text = with(
+            "  \"outputs\": {\"lib\": \"/nix/store/b-lib\", \"out\": \"/nix/store/a\"},\n",
+            "",
+        );
+        let typed = |pairs: &[(OutputName, &str)]| {
+            let outputs = pairs
+                .iter()
+                .map(|(name, path)| (*name, PathBuf::from(path)))
+                .collect();
+            read(text.as_bytes(), "plan.json", Some(outputs))
+        };
+        let plan = typed(&[(OutputName::Out, "/tmp/out")]).unwrap();
+        assert_eq!(
+            plan.outputs,
+            BTreeMap::from([(OutputName::Out, PathBuf::from("/tmp/out"))])
+        );
+        let refused = |pairs| {
+            let error = typed(pairs).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage);
+            error.render()
+        };
+        insta::assert_snapshot!(refused(&[(OutputName::Lib, "/tmp/lib")]), @"command line: expected the output `out` among the outputs, found `lib`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a"), (OutputName::Lib, "/a/lib")]), @"command line: expected outputs beside each other, found `lib` inside `out`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a:b")]), @"command line: expected an absolute path without `.`, `..`, `:` and `$` for the output `out`, found `/a:b`");
+        insta::assert_snapshot!(refusal(&text), @r"
+        plan.json:1:1: expected the key `outputs`, found an object without it, and no outputs on the command line
+        hint: inside a derivation Nix adds it; by hand, add `--out out=DIR`
+        ");
+    }
+
+    fn refusal(text: &str) -> String {
+        let error = read(text.as_bytes(), "plan.json", None).unwrap_err();
+        assert!(error.is_rejected());
+        error.render()
+    }
+
+    #[test]
+    fn what_is_no_plan_is_refused() {
+        insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
+        insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @r"
+        plan.json:1:1: expected the key `driverPaths`, found an object without it
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `outputs`, found `driverPath`
+        hint: did you mean `driverPaths`
+        ");
+        insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
+        insta::assert_snapshot!(refusal(&with("\"/run/opengl-driver/lib\"", "\"/usr/lib:$ORIGIN\"")), @"plan.json:5:19: `driverPaths[0]`: expected an absolute path without `.`, `..`, `:` and `$`, found `/usr/lib:$ORIGIN`");
+        insta::assert_snapshot!(refusal(&with("\"librdmacm.so.1\"", "\"a/librdmacm.so.1\"")), @"plan.json:2:22: `allowedMissing[0]`: expected the soname of a library (a file name without `/`), found `a/librdmacm.so.1`");
+        insta::assert_snapshot!(refusal(&with("\"lib\": \"/nix", "\"header\": \"/nix")), @"plan.json:8:15: `outputs.header`: expected one of the keys `out`, `doc`, `samples`, `python`, `bin`, `dev`, `include`, `lib`, `static`, `stubs`, found `header`");
+        insta::assert_snapshot!(refusal(&with("\"/nix/store/b-lib\"", "\"/nix/store/a/lib\"")), @"plan.json:8:22: `outputs.lib`: expected outputs beside each other, found `lib` inside `out`");
+        // The judge of manifests judges the release.
+        insta::assert_snapshot!(refusal(&with("ba7816bf", "Ba7816bf")), @"plan.json:19:17: `release.linux-x86_64.sha256`: expected 64 lowercase hex digits, found `B` as character 1");
+        insta::assert_snapshot!(refusal(&with("\"size\"", "\"bytes\"")), @r"
+        plan.json:16:21: `release.linux-x86_64`: expected the key `size`, found an object without it
+        plan.json:20:7: `release.linux-x86_64.bytes`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `bytes`
+        ");
+    }
+
+    #[test]
+    fn the_release_must_be_of_the_platform_and_variant() {
+        insta::assert_snapshot!(refusal(&with("\"platform\": \"linux-x86_64\"", "\"platform\": \"linux-sbsa\"")), @"plan.json:13:14: `release`: expected exactly the platform `linux-sbsa`, found `linux-x86_64`");
+        insta::assert_snapshot!(refusal(&with("\"variant\": null", "\"variant\": \"cuda12\"")), @"plan.json:26:14: `variant`: expected `null`, as the release has no `cuda_variant`, found `cuda12`");
+        insta::assert_snapshot!(refusal(&nested_plan("null")), @"plan.json:26:14: `variant`: expected the name of a variant, as the release has `cuda_variant`, found `null`");
+        insta::assert_snapshot!(refusal(&nested_plan("\"cuda11\"")), @"plan.json:16:45: `release.linux-x86_64`: expected exactly the variant `cuda11`, found `cuda12`");
+    }
+
+    #[test]
+    fn the_table_names_every_output() {
+        let names: Vec<_> = OUTPUTS.fields.iter().map(|field| field.name).collect();
+        assert_eq!(names, OutputName::ALL.map(OutputName::as_str));
+    }
+}
