@@ -61,6 +61,17 @@ impl Sha256 {
         from_hex(text, Sha256::HEX).map(Sha256)
     }
 
+    /// Would [`Sha256::from_hex`] read it? Cheaper, for judging without keeping the value.
+    ///
+    /// # Errors
+    /// Those of [`Sha256::from_hex`].
+    pub fn check_hex(text: &str) -> Result<(), DigestError> {
+        if is_hex(text, 64) {
+            return Ok(());
+        }
+        Sha256::from_hex(text).map(|_| ())
+    }
+
     /// Reads `sha256-` and canonical base64 with padding
     /// (<https://www.w3.org/TR/SRI/#the-integrity-attribute>; one digest, no options). Inverse of [`Sha256::to_sri`].
     ///
@@ -166,6 +177,17 @@ impl Md5 {
         from_hex(text, Md5::HEX).map(Md5)
     }
 
+    /// Would [`Md5::from_hex`] read it? Cheaper, for judging without keeping the value.
+    ///
+    /// # Errors
+    /// Those of [`Md5::from_hex`].
+    pub fn check_hex(text: &str) -> Result<(), DigestError> {
+        if is_hex(text, 32) {
+            return Ok(());
+        }
+        Md5::from_hex(text).map(|_| ())
+    }
+
     /// 32 lowercase hex digits.
     pub fn to_hex(&self) -> String {
         HEXLOWER.encode(&self.0)
@@ -182,6 +204,12 @@ impl fmt::Debug for Md5 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Md5({})", self.to_hex())
     }
+}
+
+/// Is `text` exactly `digits` lowercase hex digits? Without a branch per byte, so that it becomes vector code.
+fn is_hex(text: &str, digits: usize) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() | matches!(byte, b'a'..=b'f');
+    text.len() == digits && text.bytes().fold(true, |all, byte| all & is_digit(byte))
 }
 
 fn from_hex<const N: usize>(text: &str, expected: &'static str) -> Result<[u8; N], DigestError> {
@@ -462,6 +490,26 @@ mod tests {
             if let Ok(digest) = Sha256::from_hex(&text) { prop_assert_eq!(digest.to_hex(), text.as_str()); }
             if let Ok(digest) = Sha256::from_sri(&text) { prop_assert_eq!(digest.to_sri(), text.as_str()); }
             if let Ok(digest) = Sha256::from_nix32(&text) { prop_assert_eq!(digest.to_nix32(), text.as_str()); }
+        }
+    }
+
+    #[test]
+    fn checking_and_reading_agree() {
+        let good = "0123456789abcdef".repeat(4);
+        assert!(Sha256::check_hex(&good).is_ok() && Md5::check_hex(good.split_at(32).0).is_ok());
+        for bad in ["", "/", ":", "`", "g", "A", "é", "\0"] {
+            let sha256 = format!("{bad}{}", good.split_at(bad.len()).1);
+            assert_eq!(
+                Sha256::check_hex(&sha256).is_ok(),
+                Sha256::from_hex(&sha256).is_ok(),
+                "{bad:?}"
+            );
+            let md5 = sha256.get(..32).unwrap();
+            assert_eq!(
+                Md5::check_hex(md5).is_ok(),
+                Md5::from_hex(md5).is_ok(),
+                "{bad:?}"
+            );
         }
     }
 }

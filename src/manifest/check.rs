@@ -132,20 +132,12 @@ static VERSION: Text = Text {
 
 static SHA256: Text = Text {
     expected: Sha256::HEX,
-    judge: |text| {
-        Sha256::from_hex(text)
-            .map(|_| ())
-            .map_err(|error| error.found().to_owned())
-    },
+    judge: |text| Sha256::check_hex(text).map_err(|error| error.found().to_owned()),
 };
 
 static MD5: Text = Text {
     expected: Md5::HEX,
-    judge: |text| {
-        Md5::from_hex(text)
-            .map(|_| ())
-            .map_err(|error| error.found().to_owned())
-    },
+    judge: |text| Md5::check_hex(text).map_err(|error| error.found().to_owned()),
 };
 
 static SIZE: Text = Text {

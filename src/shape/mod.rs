@@ -9,6 +9,5 @@ mod rule;
 mod view;
 
 pub use place::{Path, Position, Step};
-pub(crate) use rule::near;
-pub use rule::{Field, Finding, Need, Record, Rest, Rule, Spot, Text, judge};
+pub use rule::{Field, Finding, Need, Record, Rest, Rule, Spot, Text, judge, near};
 pub use view::{Seen, View};

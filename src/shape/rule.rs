@@ -378,7 +378,7 @@ fn describe<V: View>(seen: &Seen<V>) -> String {
 }
 
 /// The one of `names` that `typed` most likely meant: at most two typing errors away, and most of it right.
-pub(crate) fn near<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn near<'n>(typed: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .filter_map(|name| {
             let limit = (name.len() / 3).min(2);
