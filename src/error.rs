@@ -65,14 +65,21 @@ pub struct Error {
 impl Error {
     /// All problems of one input, in the order given; `None` when there are none.
     pub fn from_problems<P: Problem>(problems: impl IntoIterator<Item = P>) -> Option<Error> {
-        let mut problems = problems.into_iter().map(|problem| Box::new(problem) as Box<dyn Problem>);
+        let mut problems = problems
+            .into_iter()
+            .map(|problem| Box::new(problem) as Box<dyn Problem>);
         let first = problems.next()?;
-        Some(Error { first, rest: problems.collect() })
+        Some(Error {
+            first,
+            rest: problems.collect(),
+        })
     }
 
     /// The problems, first one first; never empty.
     pub fn problems(&self) -> impl Iterator<Item = &dyn Problem> {
-        std::iter::once(&self.first).chain(&self.rest).map(|problem| &**problem)
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .map(|problem| &**problem)
     }
 
     /// Where the first problem is; `None` when it has no place of its own (usage).
@@ -87,7 +94,10 @@ impl Error {
 
     /// The gravest kind among the problems.
     pub fn kind(&self) -> Kind {
-        self.problems().map(Problem::kind).max().unwrap_or(Kind::Fault)
+        self.problems()
+            .map(Problem::kind)
+            .max()
+            .unwrap_or(Kind::Fault)
     }
 
     /// Was the content judged and refused (as opposed to unreadable)?
@@ -130,7 +140,10 @@ fn render_problem(out: &mut String, problem: &dyn Problem) {
 
 impl<P: Problem> From<P> for Error {
     fn from(problem: P) -> Error {
-        Error { first: Box::new(problem), rest: Vec::new() }
+        Error {
+            first: Box::new(problem),
+            rest: Vec::new(),
+        }
     }
 }
 
@@ -175,9 +188,16 @@ mod tests {
             one.render(),
             "file.json:0:1: expected a digit, found `0`: disk\\u{1b}[31m full\nhint: count from one"
         );
-        let many = Error::from_problems((1..=23).map(|found| Sample { found, source: None })).unwrap();
+        let many = Error::from_problems((1..=23).map(|found| Sample {
+            found,
+            source: None,
+        }))
+        .unwrap();
         assert_eq!(many.render().lines().count(), SHOWN_PROBLEMS + 1);
-        assert!(many.render().ends_with("file.json:20:1: expected a digit, found `20`\nand 3 more"));
+        assert!(
+            many.render()
+                .ends_with("file.json:20:1: expected a digit, found `20`\nand 3 more")
+        );
         assert_eq!(many.kind().exit_code(), 1);
     }
 }

@@ -6,12 +6,13 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use super::args::RealiseArgs;
 use super::log::Log;
 use crate::error::{Error, Kind, Problem};
 use crate::plan::{self, OutputName};
-use crate::realise::{Staging, realise};
+use crate::realise::{Event, Staging, realise};
 use crate::text;
 
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +90,10 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     let plan = plan::read(&text, &place, outputs)?;
 
     let log = Log::for_this_process();
+    let started = Instant::now();
     let report = realise(&plan, staging, &mut |event| log.event(event))?;
+    let seconds = started.elapsed().as_secs_f64();
+    log.event(Event::Note(&format!("cuda-redist: done in {seconds:.2} s")));
     drop(log);
     if staging == Staging::Beside {
         let written = io::stdout().lock().write_all(report.to_json().as_bytes());
