@@ -25,6 +25,8 @@ mod layering;
 mod manifest;
 /// `builtins.cudaRedist` in a real Nix, in a store of its own.
 mod plugin;
+/// The examples of README.md.
+mod readme;
 /// Plans carried out: trees of outputs, failures, dependencies, and derivations in a real Nix.
 mod realise;
 

@@ -2,5 +2,5 @@
 
 mod build;
 mod evaluate;
-mod nix;
+pub mod nix;
 mod server;

@@ -29,6 +29,36 @@ pub fn shared(test: &str) -> Option<PathBuf> {
     None
 }
 
+/// NVIDIA's wheels, as `scripts/wheels` keeps them, whose file names start with `prefix`; `None` (after a visible [`skip`])
+/// where there is none.
+pub fn wheels(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let cache = variable("CUDA_REDIST_CACHE")
+        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("cuda-redist")))
+        .or_else(|| Some(variable("HOME")?.join(".cache/cuda-redist")));
+    let mut wheels: Vec<PathBuf> = cache
+        .and_then(|cache| std::fs::read_dir(cache.join("wheels")).ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(prefix) && name.ends_with(".whl")
+        })
+        .map(|entry| entry.path())
+        .collect();
+    wheels.sort();
+    if wheels.is_empty() {
+        skip(
+            test,
+            &format!("no wheel {prefix}* in the cache (`scripts/wheels`)"),
+        );
+        return None;
+    }
+    Some(wheels)
+}
+
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH").and_then(|path| {
