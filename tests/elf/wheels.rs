@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use cuda_redist::elf::{self, Rung};
 use cuda_redist::fatbin;
 
-use super::{Target, patch};
+use super::{Target, agree, patch};
 use crate::support;
 
 /// A library of a wheel, and what is known of it.
@@ -120,24 +120,9 @@ const HARNESS: &str = r#"
     }
 "#;
 
-/// The folder of downloaded wheels.
-fn cache() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let own = variable("CUDA_REDIST_CACHE");
-    let general = || variable("XDG_CACHE_HOME").map(|dir| dir.join("cuda-redist"));
-    let home = || variable("HOME").map(|dir| dir.join(".cache/cuda-redist"));
-    Some(own.or_else(general).or_else(home)?.join("wheels"))
-}
-
 /// Unpacks one member of a wheel into `dir`; `None` after a visible skip.
 fn member(test: &str, wheel: &str, member: &str, dir: &Path) -> Option<PathBuf> {
-    let Some(file) = cache()
-        .map(|cache| cache.join(wheel))
-        .filter(|file| file.is_file())
-    else {
-        support::skip(test, &format!("the wheel {wheel} is not in the cache"));
-        return None;
-    };
+    let file = support::wheels(test, wheel)?.swap_remove(0);
     let mut wheel = zip::ZipArchive::new(std::fs::File::open(file).unwrap()).unwrap();
     let target = dir.join(Path::new(member).file_name().unwrap());
     std::io::copy(
@@ -279,4 +264,61 @@ fn architectures_are_those_that_cuobjdump_lists() {
         assert_eq!(ours, listed, "{name}");
         assert_eq!(!ours.is_empty(), has_some, "{name}: {ours:?}");
     }
+}
+
+#[test]
+fn every_file_of_every_wheel_is_edited_soundly() {
+    let test = "elf::wheels::every_file_of_every_wheel_is_edited_soundly";
+    let runpath = format!(
+        "/run/opengl-driver/lib:/nix/store/{}-libcublas-12.9.1-lib/lib:$ORIGIN",
+        "a".repeat(32)
+    );
+    let mut edited = 0;
+    for wheel in support::wheels(test, "nvidia_").unwrap_or_default() {
+        let target = if wheel.to_string_lossy().contains("aarch64") {
+            Target::aarch64(test)
+        } else {
+            Target::host(test)
+        };
+        let Some(target) = target else { continue };
+        let dir = support::dir();
+        let harness = dir.path().join("harness");
+        target.compile(HARNESS, &["-ldl"], &harness);
+        let mut archive = zip::ZipArchive::new(std::fs::File::open(&wheel).unwrap()).unwrap();
+        let names: Vec<String> = archive
+            .file_names()
+            .map(|name| name.unwrap().into_owned())
+            .collect();
+        for name in names.iter().filter(|name| !name.ends_with('/')) {
+            let file = dir.path().join(name.rsplit('/').next().unwrap());
+            let mut member = archive.by_name(name).unwrap();
+            std::io::copy(&mut member, &mut std::fs::File::create(&file).unwrap()).unwrap();
+            let facts = elf::read(&file).unwrap();
+            if !facts.is_some_and(|facts| facts.not_editable_reason().is_none()) {
+                std::fs::remove_file(&file).unwrap();
+                continue;
+            }
+            let original = file.with_extension("original");
+            std::fs::copy(&file, &original).unwrap();
+            // A program, and a library whose own needs this machine lacks, do not load before either.
+            let loads = || target.run(&harness, &[&file]).code == 0;
+            let loaded_before = loads();
+            assert!(
+                loaded_before || name.contains("/bin/") || name.contains("_rdma"),
+                "{name}"
+            );
+            let rung = patch(test, &original, &file, &runpath);
+            assert!(
+                [Rung::NewSegment, Rung::ExtendSegment].contains(&rung),
+                "{name}: {rung}"
+            );
+            assert_eq!(loads(), loaded_before, "{name}, edited");
+            target.strip(&file);
+            agree(test, &file, &runpath);
+            assert_eq!(loads(), loaded_before, "{name}, edited and stripped");
+            edited += 1;
+        }
+    }
+    // At least what `scripts/wheels.sha256` pins.
+    assert!(edited == 0 || edited >= 30, "{edited} files");
 }
