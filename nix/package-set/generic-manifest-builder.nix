@@ -51,10 +51,14 @@
 }:
 let
   inherit (builtins)
+    attrNames
+    concatStringsSep
     filter
     intersectAttrs
+    isString
     listToAttrs
     mapAttrs
+    seq
     ;
 
   sources = import ../lib/sources.nix;
@@ -113,8 +117,30 @@ in
   allowedMissing,
 }:
 let
-  entries = release.${platform};
-  archive = if variant == null then entries else entries.${variant};
+  # Not a judge of values, which the plugin and the builder have: Nix itself needs these three, and its own words about
+  # one that is missing do not say of which package.
+  archive =
+    let
+      entries = release.${platform};
+      found = if variant == null then entries else entries.${variant};
+      place = if variant == null then platform else "${platform}.${variant}";
+      needed = {
+        version = release.version or null;
+        "${place}.relative_path" = found.relative_path or null;
+        "${place}.sha256" = found.sha256 or null;
+      };
+      lacking = filter (key: !(isString needed.${key})) (attrNames needed);
+    in
+    if lacking == [ ] then
+      found
+    else
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `${package}` of `${product}` `${label}`: expected a string in each of ${
+          concatStringsSep ", " (map (key: "`${key}`") lacking)
+        }, found none
+        Potential solutions:
+        - run `cuda-redist check` on the manifest: it says what is wrong, and in which line'';
+  version = seq archive release.version;
   planned = intersectAttrs _archiveFields archive;
 
   src = _fetch product archive;
@@ -122,7 +148,7 @@ let
   suffix = if variant == null then "" else "_${variant}";
 
   plan = derivation {
-    name = "${package}-${platform}-${release.version}${suffix}";
+    name = "${package}-${platform}-${version}${suffix}";
     inherit system driverPaths allowedMissing;
     inherit
       product
@@ -161,9 +187,9 @@ let
       product
       label
       release
+      version
       ;
     outputs = sorted;
-    inherit (release) version;
     pname = package;
     meta.description = release.name;
   };

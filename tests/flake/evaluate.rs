@@ -214,7 +214,7 @@ fn errors_say_what_to_do() {
     };
     let fixtures = root().join("tests/nix");
     let sets = fixtures.join("sets");
-    let cases: [(String, &[&str]); 5] = [
+    let cases: [(String, &[&str]); 7] = [
         (
             packages(
                 &fixtures.join("manifests/twice"),
@@ -256,6 +256,20 @@ fn errors_say_what_to_do() {
                 "- say which one: `cudaVariant = \"cuda12\"`",
             ],
         ),
+        (
+            packages(&sets, "releases.cudnn = \"9.8.0\"; cudaVariant = \"12\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `cudaVariant`: expected a variant such as `cuda12`, found `12`",
+                "- write it as the manifests do: `cudaVariant = \"cuda12\"`",
+            ],
+        ),
+        (
+            packages(&sets, "platform = \"x86_64-linux\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `platform`: expected a redist platform, found `x86_64-linux`",
+                "- choose one of: `linux-x86_64`, `linux-sbsa`",
+            ],
+        ),
     ];
     for (expression, words) in cases {
         let ran = nix.eval(
@@ -273,7 +287,8 @@ fn errors_say_what_to_do() {
     }
 }
 
-/// One broken package must not break its siblings (without the plugin, which refuses the manifest as a whole).
+/// One broken package must not break its siblings (without the plugin, which refuses the manifest as a whole), and Nix
+/// says which one it is.
 #[test]
 fn broken_package_leaves_its_siblings() {
     let Some(nix) = Nix::new("broken_package_leaves_its_siblings") else {
@@ -282,8 +297,19 @@ fn broken_package_leaves_its_siblings() {
     let set = packages(&root().join("tests/nix/broken"), "");
     let of = |package: &str| nix.eval(&format!("({set}).{package}.drvPath"), Plugin::Absent);
     of("good").expect(0);
-    assert_eq!(of("text").code, 1);
-    assert_eq!(of("unversioned").code, 1);
+    for (package, lacking) in [
+        (
+            "text",
+            "`linux-x86_64.relative_path`, `linux-x86_64.sha256`",
+        ),
+        ("unversioned", "`version`"),
+    ] {
+        let said = of(package).expect(1).stderr;
+        let expected = format!(
+            "cudaRedist.lib.mkCudaPackages: `{package}` of `cuda` `1.0`: expected a string in each of {lacking}, found none"
+        );
+        assert!(said.contains(&expected), "{said}");
+    }
 }
 
 /// The flake names the package sets, and the packages of a set by themselves.
