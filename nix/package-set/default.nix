@@ -13,7 +13,8 @@
     one: `{ cuda."12.9.1" = ./redistrib_12.9.1.json; }`.
 
   `builder`
-  : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it.
+  : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it, as a path: Nix copies it into its store, which
+    is all that a sandbox sees.
 
   `releases`
   : Which label of which product, such as `{ cuda = "12.9.1"; cudnn = "9.8.0"; }`. Without it the newest CUDA.
@@ -29,7 +30,8 @@
   : A base URL to fetch archives from (`https://`, `file://`); without it NVIDIA's own.
 
   `driverPaths`
-  : Where the driver's libraries will be found. Only NixOS has them in `/run/opengl-driver/lib`.
+  : Where the driver's libraries will be found, a list of strings or paths; nothing there is read or copied. Only NixOS has
+    them in `/run/opengl-driver/lib`.
 
   # Type
 

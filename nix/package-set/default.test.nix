@@ -299,6 +299,20 @@ import ../lib/failures.nix {
           sameHash = true;
         };
       }
+      # A path is where the driver will be, not what to put into the store.
+      {
+        expr =
+          (make {
+            driverPaths = [
+              ./.
+              "/usr/lib/wsl/lib"
+            ];
+          }).cuda_cudart.drvAttrs.driverPaths;
+        expected = [
+          (toString ./.)
+          "/usr/lib/wsl/lib"
+        ];
+      }
       # One platform, and the manifest's own four fields.
       {
         expr = newest.cuda_cudart.drvAttrs.release;

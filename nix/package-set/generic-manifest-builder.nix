@@ -55,10 +55,12 @@ let
     concatStringsSep
     filter
     intersectAttrs
+    isPath
     isString
     listToAttrs
     mapAttrs
     seq
+    toString
     ;
 
   sources = import ../lib/sources.nix;
@@ -104,6 +106,9 @@ let
     };
 
   _program = "${builder}/bin/cuda-redist";
+
+  # A path would be copied into the store, and every library would look for the driver in the copy.
+  _driverPaths = map (path: if isPath path then toString path else path) driverPaths;
 in
 {
   product,
@@ -149,7 +154,8 @@ let
 
   plan = derivation {
     name = "${package}-${platform}-${version}${suffix}";
-    inherit system driverPaths allowedMissing;
+    inherit system allowedMissing;
+    driverPaths = _driverPaths;
     inherit
       product
       label
