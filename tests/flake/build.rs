@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::nix::{Flake, Nix, Plugin, has_plugin, static_program};
+use super::checkout::Flake;
 use super::server::Server;
+use crate::support::nix::{Nix, Plugin};
 use crate::support::nvidia_archive::{PACKAGE, PLATFORM, VERSION, write};
-use crate::support::{Ran, root, run, shared};
+use crate::support::{Ran, plugin, root, run, shared, static_program};
 
 /// A mirror with one archive in NVIDIA's layout and the manifest that lists it.
 struct Mirror {
@@ -108,7 +109,7 @@ fn flake_check_passes() {
     flake
         .nix(&nix, Plugin::Absent, &["flake", "check"], "")
         .expect(0);
-    if has_plugin(test) {
+    if plugin(test).is_some() {
         flake
             .nix(&nix, Plugin::Loaded, &["flake", "check"], "")
             .expect(0);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::nix::{Flake, Nix, Plugin, has_plugin};
-use crate::support::{root, run, shared};
+use super::checkout::Flake;
+use crate::support::nix::{Nix, Plugin};
+use crate::support::{plugin, root, run, shared};
 
 /// The platforms of `lib.platforms.linux`.
 const PLATFORMS: [&str; 4] = [
@@ -52,7 +53,7 @@ fn nix_tests_pass() {
 fn nix_tests_pass_with_the_plugin() {
     let test = "nix_tests_pass_with_the_plugin";
     let Some(nix) = Nix::new(test) else { return };
-    if has_plugin(test) {
+    if plugin(test).is_some() {
         run_nix_tests(&nix, Plugin::Loaded);
     }
 }
@@ -176,7 +177,7 @@ fn drv_paths_are_the_same_with_the_plugin() {
     let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
         return;
     };
-    if !has_plugin(test) {
+    if plugin(test).is_none() {
         return;
     }
     let manifests = shared.join("manifests");
@@ -192,8 +193,8 @@ fn drv_paths_are_the_same_with_the_plugin() {
             "releases.${product} = label; cudaVariant = \"cuda12\";"
         ),
     );
-    let plugin = nix.value("builtins ? cudaRedist", Plugin::Loaded);
-    assert_eq!(plugin, json!(true), "the plugin was not loaded");
+    let is_loaded = nix.value("builtins ? cudaRedist", Plugin::Loaded);
+    assert_eq!(is_loaded, json!(true), "the plugin was not loaded");
     let without = nix.value(&everything, Plugin::Absent);
     let with = nix.value(&everything, Plugin::Loaded);
     assert!(with == without, "drvPaths differ");
