@@ -3,7 +3,6 @@
 
 target  := $(shell rustc -vV | sed -n 's/^host: //p')
 program := target/static/$(target)/release/cuda-redist
-nix     := $(shell nix --version 2>/dev/null | sed 's/.* //')
 
 export CUDA_REDIST_STATIC := $(abspath $(program))
 export CUDA_REDIST_PLUGIN := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)

@@ -62,9 +62,9 @@ in
       throw "nix/lib: ${toString (length failures)} cases fail:\n${concatStringsSep "\n" failures}";
 
   manifests = pkgs.runCommand "cuda-redist-check-manifests" { } ''
-    find ${manifests} -name 'redistrib_*.json' > files
+    find ${manifests} -name 'redistrib_*.json' ! -type d -print0 > files
     test -s files
-    xargs ${cuda-redist}/bin/cuda-redist check < files > $out
+    xargs -0 ${cuda-redist}/bin/cuda-redist check < files > $out
   '';
 
   package-sets = pkgs.runCommand "cuda-redist-check-package-sets" {

@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::flake::nix::{Nix, Plugin, has_plugin, static_program};
-use crate::support::{program, root, run, wheels};
+use crate::support::nix::{Nix, Plugin};
+use crate::support::{plugin, program, root, run, static_program, wheels};
 
 /// What of the checkout the flake is made of.
 const FLAKE: [&str; 7] = [
@@ -28,7 +28,7 @@ fn the_examples_of_the_readme_run_as_they_stand() {
     let (Some(nix), Some(builder)) = (Nix::new(TEST), static_program(TEST)) else {
         return;
     };
-    if !has_plugin(TEST) {
+    if plugin(TEST).is_none() {
         return;
     }
 

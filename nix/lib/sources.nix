@@ -4,14 +4,38 @@
   Non-goals: fetching. `nix/package-set/generic-manifest-builder.nix` turns a URL and a hash into a derivation.
 */
 let
-  inherit (builtins) baseNameOf elemAt match;
+  inherit (builtins)
+    baseNameOf
+    elemAt
+    isString
+    match
+    typeOf
+    ;
 
   _prefix = "https://developer.download.nvidia.com/compute";
 
   # TensorRT's archives do not lie below `<product>/redist/`.
   _folderOf = product: if product == "tensorrt" then "machine-learning" else "${product}/redist";
 
-  _withoutSlash = url: elemAt (match "(.*[^/])/*" url) 0;
+  _mirrorReason =
+    mirror:
+    if !(isString mirror) then
+      "found a ${typeOf mirror}"
+    else if match "[a-z]+://.*[^/]/*" mirror == null then
+      "found `${mirror}`"
+    else
+      null;
+
+  _mirror =
+    mirror:
+    if _mirrorReason mirror == null then
+      elemAt (match "(.*[^/])/*" mirror) 0
+    else
+      throw ''
+        cudaRedist.lib.sources.url: `mirror`: expected a base URL, ${_mirrorReason mirror}
+        Potential solutions:
+        - write a URL such as `https://example.org/cuda`, or `file:///srv/cuda` for a folder
+        - leave it out to fetch from NVIDIA'';
 in
 {
   /**
@@ -52,7 +76,7 @@ in
     if mirror == null then
       "${_prefix}/${_folderOf product}/${relativePath}"
     else
-      "${_withoutSlash mirror}/${relativePath}";
+      "${_mirror mirror}/${relativePath}";
 
   /**
     The file name of an archive, which is also its name in the Nix store.

@@ -40,7 +40,21 @@ import ./failures.nix {
           "file:///srv/cuda/cuda_nvcc/linux-x86_64/cuda_nvcc.tar.xz"
         ];
       }
-    ];
+    ]
+    ++
+      map
+        (mirror: {
+          expr = sources.url {
+            product = "cuda";
+            inherit relativePath mirror;
+          };
+          throws = true;
+        })
+        [
+          ""
+          "/srv/cuda"
+          ./.
+        ];
     fileName = [
       {
         expr = sources.fileName relativePath;

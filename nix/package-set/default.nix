@@ -13,7 +13,8 @@
     one: `{ cuda."12.9.1" = ./redistrib_12.9.1.json; }`.
 
   `builder`
-  : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it.
+  : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it, as a path: Nix copies it into its store, which
+    is all that a sandbox sees.
 
   `releases`
   : Which label of which product, such as `{ cuda = "12.9.1"; cudnn = "9.8.0"; }`. Without it the newest CUDA.
@@ -29,7 +30,8 @@
   : A base URL to fetch archives from (`https://`, `file://`); without it NVIDIA's own.
 
   `driverPaths`
-  : Where the driver's libraries will be found. Only NixOS has them in `/run/opengl-driver/lib`.
+  : Where the driver's libraries will be found, a list of strings or paths; nothing there is read or copied. Only NixOS has
+    them in `/run/opengl-driver/lib`.
 
   # Type
 
@@ -66,8 +68,11 @@
 */
 let
   inherit (builtins)
+    any
     attrNames
+    attrValues
     concatStringsSep
+    elem
     filter
     foldl'
     fromJSON
@@ -75,6 +80,7 @@ let
     isAttrs
     listToAttrs
     mapAttrs
+    match
     length
     readFile
     zipAttrsWith
@@ -119,16 +125,43 @@ let
       - choose one of: ${_quoted (attrNames (_labelsOf product))}
       - add its manifest: `${product}/redistrib_${label}.json`'');
 
+  # Each read once, for all platforms.
+  _manifests = mapAttrs (product: label: manifestsLib.read (_fileOf product label)) _releases;
+
   _releases =
     if releases != null then
       releases
     else
       { cuda = versionsLib.newest (attrNames (_labelsOf "cuda")); };
 
+  # A name that nobody knows would make a set that lacks packages without a word. `unsupported` is what
+  # `lib.platforms.fromSystem` says of a system.
+  _platform =
+    if
+      elem platform (platformsLib.linux ++ [ "unsupported" ])
+      || any (manifest: any (release: release ? ${platform}) (attrValues manifest)) (
+        attrValues _manifests
+      )
+    then
+      platform
+    else
+      throw ''
+        ${_place}: `platform`: expected a redist platform, found `${platform}`
+        Potential solutions:
+        - choose one of: ${_quoted platformsLib.linux}
+        - leave it out to take the one of `system`'';
+
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
   _variants =
     if cudaVariant != null then
-      [ cudaVariant ]
+      if match "cuda[0-9.]+" cudaVariant != null then
+        [ cudaVariant ]
+      else
+        throw ''
+          ${_place}: `cudaVariant`: expected a variant such as `cuda12`, found `${cudaVariant}`
+          Potential solutions:
+          - write it as the manifests do: `cudaVariant = "cuda12"`
+          - leave it out to take the one of `releases.cuda`''
     else if _releases ? cuda then
       map (version: "cuda${version}") [
         _releases.cuda
@@ -179,7 +212,7 @@ let
         product:
         let
           label = _releases.${product};
-          manifest = manifestsLib.read (_fileOf product label);
+          manifest = _manifests.${product};
           selected = mapAttrs (_: _select wanted) manifest;
         in
         listToAttrs (
@@ -250,4 +283,4 @@ let
     in
     final;
 in
-_scope platform [ ]
+_scope _platform [ ]

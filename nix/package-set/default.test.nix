@@ -133,6 +133,26 @@ import ../lib/failures.nix {
         });
         throws = true;
       }
+      # A name that nobody knows is an error, not a set that lacks packages. One that a manifest has is known.
+      {
+        expr = attrNames (make {
+          platform = "x86_64-linux";
+        });
+        throws = true;
+      }
+      {
+        expr = packageNames (make {
+          platform = "linux-all";
+        });
+        expected = [ "driver_assistant" ];
+      }
+      {
+        expr = attrNames (make {
+          releases.cudnn = "9.8.0";
+          cudaVariant = "12";
+        });
+        throws = true;
+      }
       # The same from an index of manifests.
       {
         expr = derivations (make {
@@ -279,6 +299,20 @@ import ../lib/failures.nix {
           sameHash = true;
         };
       }
+      # A path is where the driver will be, not what to put into the store.
+      {
+        expr =
+          (make {
+            driverPaths = [
+              ./.
+              "/usr/lib/wsl/lib"
+            ];
+          }).cuda_cudart.drvAttrs.driverPaths;
+        expected = [
+          (toString ./.)
+          "/usr/lib/wsl/lib"
+        ];
+      }
       # One platform, and the manifest's own four fields.
       {
         expr = newest.cuda_cudart.drvAttrs.release;
@@ -349,6 +383,14 @@ import ../lib/failures.nix {
           {
             expr = broken.good.name;
             expected = "good-linux-x86_64-1.0";
+          }
+          {
+            expr = broken.text.drvPath;
+            throws = true;
+          }
+          {
+            expr = broken.unversioned.version;
+            throws = true;
           }
         ];
   };

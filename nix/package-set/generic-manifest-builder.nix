@@ -51,10 +51,16 @@
 }:
 let
   inherit (builtins)
+    attrNames
+    concatStringsSep
     filter
     intersectAttrs
+    isPath
+    isString
     listToAttrs
     mapAttrs
+    seq
+    toString
     ;
 
   sources = import ../lib/sources.nix;
@@ -100,6 +106,9 @@ let
     };
 
   _program = "${builder}/bin/cuda-redist";
+
+  # A path would be copied into the store, and every library would look for the driver in the copy.
+  _driverPaths = map (path: if isPath path then toString path else path) driverPaths;
 in
 {
   product,
@@ -113,8 +122,30 @@ in
   allowedMissing,
 }:
 let
-  entries = release.${platform};
-  archive = if variant == null then entries else entries.${variant};
+  # Not a judge of values, which the plugin and the builder have: Nix itself needs these three, and its own words about
+  # one that is missing do not say of which package.
+  archive =
+    let
+      entries = release.${platform};
+      found = if variant == null then entries else entries.${variant};
+      place = if variant == null then platform else "${platform}.${variant}";
+      needed = {
+        version = release.version or null;
+        "${place}.relative_path" = found.relative_path or null;
+        "${place}.sha256" = found.sha256 or null;
+      };
+      lacking = filter (key: !(isString needed.${key})) (attrNames needed);
+    in
+    if lacking == [ ] then
+      found
+    else
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `${package}` of `${product}` `${label}`: expected a string in each of ${
+          concatStringsSep ", " (map (key: "`${key}`") lacking)
+        }, found none
+        Potential solutions:
+        - run `cuda-redist check` on the manifest: it says what is wrong, and in which line'';
+  version = seq archive release.version;
   planned = intersectAttrs _archiveFields archive;
 
   src = _fetch product archive;
@@ -122,8 +153,9 @@ let
   suffix = if variant == null then "" else "_${variant}";
 
   plan = derivation {
-    name = "${package}-${platform}-${release.version}${suffix}";
-    inherit system driverPaths allowedMissing;
+    name = "${package}-${platform}-${version}${suffix}";
+    inherit system allowedMissing;
+    driverPaths = _driverPaths;
     inherit
       product
       label
@@ -161,9 +193,9 @@ let
       product
       label
       release
+      version
       ;
     outputs = sorted;
-    inherit (release) version;
     pname = package;
     meta.description = release.name;
   };

@@ -4,7 +4,7 @@
   # Inputs
 
   `pkgs`
-  : A nixpkgs with a Rust of 1.95 or newer.
+  : A nixpkgs with a Rust as new as `rust-version` in `Cargo.toml` says.
 
   # Type
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::nix::{Flake, Nix, Plugin, has_plugin, static_program};
+use super::checkout::Flake;
 use super::server::Server;
+use crate::support::nix::{Nix, Plugin};
 use crate::support::nvidia_archive::{PACKAGE, PLATFORM, VERSION, write};
-use crate::support::{Ran, root, run, shared};
+use crate::support::{Ran, plugin, root, run, shared, static_program};
 
 /// A mirror with one archive in NVIDIA's layout and the manifest that lists it.
 struct Mirror {
@@ -108,7 +109,7 @@ fn flake_check_passes() {
     flake
         .nix(&nix, Plugin::Absent, &["flake", "check"], "")
         .expect(0);
-    if has_plugin(test) {
+    if plugin(test).is_some() {
         flake
             .nix(&nix, Plugin::Loaded, &["flake", "check"], "")
             .expect(0);
@@ -122,14 +123,15 @@ fn flake_check_refuses_a_wrong_manifest() {
     let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
         return;
     };
+    // No shell splits the name of a folder.
     let manifests = nix.path("manifests");
-    std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
+    let folder = manifests.join("it's my own");
+    std::fs::create_dir_all(&folder).expect("a folder");
     let text = std::fs::read_to_string(root().join("tests/nix/sets/cuda/redistrib_12.9.1.json"))
         .expect("a manifest");
     let wrong = text.replacen("\"sha256\": \"", "\"sha256\": \"X", 1);
     assert_ne!(wrong, text);
-    std::fs::write(manifests.join("cuda/redistrib_12.9.1.json"), wrong)
-        .expect("the manifest is written");
+    std::fs::write(folder.join("redistrib_12.9.1.json"), wrong).expect("the manifest is written");
     let flake = Flake::new(&program, &manifests);
     let ran = flake.nix(
         &nix,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::nix::{Flake, Nix, Plugin, has_plugin};
-use crate::support::{root, run, shared};
+use super::checkout::Flake;
+use crate::support::nix::{Nix, Plugin};
+use crate::support::{plugin, root, run, shared};
 
 /// The platforms of `lib.platforms.linux`.
 const PLATFORMS: [&str; 4] = [
@@ -52,7 +53,7 @@ fn nix_tests_pass() {
 fn nix_tests_pass_with_the_plugin() {
     let test = "nix_tests_pass_with_the_plugin";
     let Some(nix) = Nix::new(test) else { return };
-    if has_plugin(test) {
+    if plugin(test).is_some() {
         run_nix_tests(&nix, Plugin::Loaded);
     }
 }
@@ -176,7 +177,7 @@ fn drv_paths_are_the_same_with_the_plugin() {
     let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
         return;
     };
-    if !has_plugin(test) {
+    if plugin(test).is_none() {
         return;
     }
     let manifests = shared.join("manifests");
@@ -192,8 +193,8 @@ fn drv_paths_are_the_same_with_the_plugin() {
             "releases.${product} = label; cudaVariant = \"cuda12\";"
         ),
     );
-    let plugin = nix.value("builtins ? cudaRedist", Plugin::Loaded);
-    assert_eq!(plugin, json!(true), "the plugin was not loaded");
+    let is_loaded = nix.value("builtins ? cudaRedist", Plugin::Loaded);
+    assert_eq!(is_loaded, json!(true), "the plugin was not loaded");
     let without = nix.value(&everything, Plugin::Absent);
     let with = nix.value(&everything, Plugin::Loaded);
     assert!(with == without, "drvPaths differ");
@@ -214,7 +215,7 @@ fn errors_say_what_to_do() {
     };
     let fixtures = root().join("tests/nix");
     let sets = fixtures.join("sets");
-    let cases: [(String, &[&str]); 5] = [
+    let cases: [(String, &[&str]); 7] = [
         (
             packages(
                 &fixtures.join("manifests/twice"),
@@ -256,6 +257,20 @@ fn errors_say_what_to_do() {
                 "- say which one: `cudaVariant = \"cuda12\"`",
             ],
         ),
+        (
+            packages(&sets, "releases.cudnn = \"9.8.0\"; cudaVariant = \"12\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `cudaVariant`: expected a variant such as `cuda12`, found `12`",
+                "- write it as the manifests do: `cudaVariant = \"cuda12\"`",
+            ],
+        ),
+        (
+            packages(&sets, "platform = \"x86_64-linux\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `platform`: expected a redist platform, found `x86_64-linux`",
+                "- choose one of: `linux-x86_64`, `linux-sbsa`",
+            ],
+        ),
     ];
     for (expression, words) in cases {
         let ran = nix.eval(
@@ -273,7 +288,8 @@ fn errors_say_what_to_do() {
     }
 }
 
-/// One broken package must not break its siblings (without the plugin, which refuses the manifest as a whole).
+/// One broken package must not break its siblings (without the plugin, which refuses the manifest as a whole), and Nix
+/// says which one it is.
 #[test]
 fn broken_package_leaves_its_siblings() {
     let Some(nix) = Nix::new("broken_package_leaves_its_siblings") else {
@@ -282,8 +298,19 @@ fn broken_package_leaves_its_siblings() {
     let set = packages(&root().join("tests/nix/broken"), "");
     let of = |package: &str| nix.eval(&format!("({set}).{package}.drvPath"), Plugin::Absent);
     of("good").expect(0);
-    assert_eq!(of("text").code, 1);
-    assert_eq!(of("unversioned").code, 1);
+    for (package, lacking) in [
+        (
+            "text",
+            "`linux-x86_64.relative_path`, `linux-x86_64.sha256`",
+        ),
+        ("unversioned", "`version`"),
+    ] {
+        let said = of(package).expect(1).stderr;
+        let expected = format!(
+            "cudaRedist.lib.mkCudaPackages: `{package}` of `cuda` `1.0`: expected a string in each of {lacking}, found none"
+        );
+        assert!(said.contains(&expected), "{said}");
+    }
 }
 
 /// The flake names the package sets, and the packages of a set by themselves.

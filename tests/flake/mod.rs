@@ -1,6 +1,6 @@
-//! `nix/` and `flake.nix` in a real Nix with a store of its own.
+//! `nix/` and `flake.nix` in a real Nix.
 
 mod build;
+mod checkout;
 mod evaluate;
-pub mod nix;
 mod server;

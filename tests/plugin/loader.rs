@@ -13,8 +13,8 @@ fn copied(nix: &mut Nix) -> PathBuf {
     fs::create_dir_all(lib.join("plugins")).unwrap();
     fs::create_dir_all(lib.join("cuda-redist")).unwrap();
     let plugin = lib.join("plugins/cuda-redist.so");
-    fs::copy(&nix.plugin, &plugin).unwrap();
-    nix.plugin = plugin;
+    fs::copy(&nix.0.plugin, &plugin).unwrap();
+    nix.0.plugin = plugin;
     lib.join("cuda-redist")
 }
 
@@ -111,13 +111,13 @@ fn the_shim_is_found_through_links_and_beside_a_folder() {
     let Some(mut nix) = Nix::new("plugin::the_shim_is_found") else {
         return;
     };
-    let original = nix.plugin.canonicalize().unwrap();
+    let original = nix.0.plugin.canonicalize().unwrap();
     let link = nix.path().join("here.so");
     std::os::unix::fs::symlink(&original, &link).unwrap();
-    nix.plugin = link;
+    nix.0.plugin = link;
     assert_eq!(nix.value("builtins ? cudaRedist"), "true");
     // `plugin-files` may name the folder: nothing else is in it.
-    nix.plugin = original.parent().unwrap().to_owned();
+    nix.0.plugin = original.parent().unwrap().to_owned();
     assert_eq!(nix.value("builtins ? cudaRedist"), "true");
 }
 
@@ -163,7 +163,7 @@ fn newer_nix_gets_an_exception() {
             .arg(&source)
             .arg("-ldl");
         support::run(&mut compile).expect(0);
-        let ran = support::run(Command::new(&program).arg(&nix.plugin)).expect(0);
+        let ran = support::run(Command::new(&program).arg(&nix.0.plugin)).expect(0);
         assert!(ran.stdout.starts_with(said), "{define}: {}", ran.stdout);
     }
 }

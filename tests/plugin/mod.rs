@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::nix::Plugin;
 use crate::support::{self, Ran};
 
 /// The SHA-256 of no bytes.
@@ -30,69 +31,35 @@ const GOOD: &str = r#"{
 }
 "#;
 
-/// A Nix with the plugin and a store and a working folder of its own.
-struct Nix {
-    dir: tempfile::TempDir,
-    plugin: PathBuf,
-    settings: String,
-}
+/// A Nix with the plugin.
+struct Nix(support::nix::Nix);
 
 impl Nix {
     /// `None`, after a visible skip, where there is no Nix or no plugin.
     fn new(test: &str) -> Option<Nix> {
-        let plugin = support::plugin(test)?;
-        support::tool(test, "nix")?;
-        Some(Nix {
-            dir: support::dir(),
-            plugin,
-            settings: String::new(),
-        })
+        support::plugin(test)?;
+        let nix = support::nix::Nix::new(test)?;
+        Some(Nix(nix.with("sandbox = false")))
     }
 
     /// One more line of `nix.conf`.
-    fn with(mut self, setting: &str) -> Nix {
-        self.settings.push_str(setting);
-        self.settings.push('\n');
-        self
+    fn with(self, setting: &str) -> Nix {
+        Nix(self.0.with(setting))
     }
 
     /// The working folder, without symbolic links in it.
     fn path(&self) -> PathBuf {
-        self.dir.path().canonicalize().unwrap()
+        self.0.folder()
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let file = self.path().join(name);
+        let file = self.0.path(name);
         fs::write(&file, content).unwrap();
         file
     }
 
     fn command(&self, program: &str) -> Command {
-        let store = self.path().join("nix");
-        let mut command = Command::new(program);
-        for (name, folder) in [
-            ("NIX_STORE_DIR", "store"),
-            ("NIX_STATE_DIR", "state"),
-            ("NIX_LOG_DIR", "log"),
-            ("NIX_CONF_DIR", "conf"),
-            ("HOME", "home"),
-            ("XDG_CACHE_HOME", "cache"),
-            ("XDG_CONFIG_HOME", "config"),
-        ] {
-            command.env(name, store.join(folder));
-        }
-        let settings = format!(
-            "plugin-files = {}\nexperimental-features = nix-command flakes\nsubstituters =\nsandbox = false\n\
-             build-users-group =\n{}",
-            self.plugin.display(),
-            self.settings
-        );
-        command
-            .env("NIX_CONFIG", settings)
-            .env_remove("NIX_PATH")
-            .env_remove("NIX_REMOTE")
-            .current_dir(self.path());
-        command
+        self.0.command(program, Plugin::Loaded)
     }
 
     /// Evaluates `expression` deeply; stdout is JSON.

@@ -212,7 +212,7 @@ fn a_string_context_is_refused_by_name() {
     ));
     assert!(
         refusal
-            .contains("does not refer to a store path, found one that refers to `DIR/nix/store/"),
+            .contains("does not refer to a store path, found one that refers to `DIR/own/store/"),
         "{refusal}"
     );
     assert!(refusal.contains("-other`"), "{refusal}");

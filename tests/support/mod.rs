@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every area uses its own part")]
 
+pub mod nix;
 pub mod nvidia_archive;
 
 use std::fs::OpenOptions;
@@ -143,11 +144,40 @@ pub fn dir() -> tempfile::TempDir {
 
 /// The built plugin, from `CUDA_REDIST_PLUGIN` or where `make plugin` puts it; `None` (after a visible [`skip`]) where there is none.
 pub fn plugin(test: &str) -> Option<PathBuf> {
-    let built = root().join("target/plugin/lib/nix/plugins/cuda-redist.so");
-    let file = std::env::var_os("CUDA_REDIST_PLUGIN").map_or(built, PathBuf::from);
+    let file = plugin_file();
     if file.is_file() {
         return Some(file);
     }
     skip(test, "the plugin is not built (`make plugin`)");
     None
+}
+
+fn plugin_file() -> PathBuf {
+    let built = root().join("target/plugin/lib/nix/plugins/cuda-redist.so");
+    std::env::var_os("CUDA_REDIST_PLUGIN").map_or(built, PathBuf::from)
+}
+
+/// The static program, which runs in Nix's sandbox, from `CUDA_REDIST_STATIC` or where `make program` puts it; `None` (after a
+/// visible [`skip`]) where there is none.
+pub fn static_program(test: &str) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("CUDA_REDIST_STATIC").map(PathBuf::from) {
+        assert!(
+            named.is_file(),
+            "CUDA_REDIST_STATIC names no file: {}",
+            named.display()
+        );
+        return Some(named);
+    }
+    let found = std::fs::read_dir(root().join("target/static"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flat_map(|entry| {
+            ["release", "debug"].map(|profile| entry.path().join(profile).join("cuda-redist"))
+        })
+        .find(|file| file.is_file());
+    if found.is_none() {
+        skip(test, "the static program is not built (`make program`)");
+    }
+    found
 }
