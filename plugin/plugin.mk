@@ -24,7 +24,7 @@ plugin: plugin-core $(SHIM)
 
 # Cargo knows best when the core is out of date. A new file takes the old one's place, which a running Nix may have open.
 plugin-core:
-	cargo build --release --lib --features plugin --target-dir $(PLUGIN_TARGET)
+	cargo build --locked --release --lib --features plugin --target-dir $(PLUGIN_TARGET)
 	install -D -m 755 $(PLUGIN_TARGET)/release/libcuda_redist.so $(PLUGIN)
 
 $(SHIM): plugin/shim.cc plugin/compat.hh plugin/abi.h plugin/plugin.mk | $(NIX_HEADERS)
