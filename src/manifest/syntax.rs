@@ -246,7 +246,12 @@ pub(super) fn report(
             },
         ));
     }
-    for note in &tape.notes {
+    let mut notes: Vec<_> = tape.notes.iter().collect();
+    notes.sort_by_key(|note| note.cell);
+    let paths = tape.paths_to(notes.iter().map(|note| note.cell), |steps| {
+        chain(steps, &Path::ROOT)
+    });
+    for (note, path) in notes.into_iter().zip(paths) {
         let (expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
                 "each key once".to_owned(),
@@ -261,7 +266,6 @@ pub(super) fn report(
                 format!("the number {number}"),
             ),
         };
-        let path = chain(&tape.steps_to(note.cell), &Path::ROOT);
         let position = position(note.cell);
         let problem = JsonProblem::Content {
             file: file.clone(),
@@ -281,7 +285,7 @@ pub(super) fn report(
 }
 
 /// The text of the path that `steps` make below `path`.
-fn chain(steps: &[Step<'_>], path: &Path<'_>) -> String {
+pub(super) fn chain(steps: &[Step<'_>], path: &Path<'_>) -> String {
     match steps.split_first() {
         None => path.to_string(),
         Some((Step::Root, rest)) => chain(rest, path),
