@@ -149,7 +149,7 @@ impl<'t> Tape<'t> {
     /// The paths from the root to the cells `targets` (ascending), outermost step first; `shown` makes of each what is
     /// returned.
     ///
-    /// One pass for all: a hostile text has as many targets as tokens.
+    /// One pass for all, up to the last of them.
     pub(super) fn paths_to<T>(
         &self,
         targets: impl IntoIterator<Item = u32>,

@@ -3,7 +3,7 @@
 use serde_json::error::Category;
 
 use super::json::{Node, NoteKind, Tape};
-use crate::error::{Error, Problem};
+use crate::error::{Error, Problem, SHOWN_PROBLEMS};
 use crate::shape::{Finding, Path, Position, Spot, Step};
 use crate::text;
 
@@ -248,9 +248,10 @@ pub(super) fn report(
     }
     let mut notes: Vec<_> = tape.notes.iter().collect();
     notes.sort_by_key(|note| note.cell);
-    let paths = tape.paths_to(notes.iter().map(|note| note.cell), |steps| {
-        chain(steps, &Path::ROOT)
-    });
+    // The others are only counted, and a path may be long: 127 keys of any length.
+    let shown = notes.iter().take(SHOWN_PROBLEMS).map(|note| note.cell);
+    let paths = tape.paths_to(shown, |steps| chain(steps, &Path::ROOT));
+    let paths = paths.into_iter().chain(std::iter::repeat(String::new()));
     for (note, path) in notes.into_iter().zip(paths) {
         let (expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
