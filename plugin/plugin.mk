@@ -33,4 +33,4 @@ $(SHIM): plugin/shim.cc plugin/compat.hh plugin/abi.h plugin/plugin.mk | $(NIX_H
 	mv $@.new $@
 
 $(PLUGIN_TARGET)/headers/$(NIX_VERSION)/nix:
-	scripts/nix-headers $(@D)
+	scripts/nix-headers '$(NIX_VERSION)' $(@D)

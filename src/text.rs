@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// How many characters of outside text a message shows.
 pub const SHOWN_CHARS: usize = 80;
 
-/// `text` in backticks, control characters and bidirectional overrides escaped, cut at [`SHOWN_CHARS`].
+/// `text` in backticks, control and invisible characters escaped, cut at [`SHOWN_CHARS`].
 ///
 /// ```
 /// assert_eq!(cuda_redist::text::quote("a\u{1b}[31mb"), "`a\\u{1b}[31mb`");
@@ -35,10 +35,13 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Control characters, line and paragraph separators, and the bidirectional controls (Unicode TR36).
+/// Control characters, line and paragraph separators, and what is invisible: the bidirectional controls (Unicode UAX 9),
+/// zero-width and tag characters.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -52,6 +55,9 @@ mod tests {
             ("tab\there", "`tab\\there`"),
             ("nul\0", "`nul\\u{0}`"),
             ("rtl\u{202e}x", "`rtl\\u{202e}x`"),
+            ("mark\u{61c}x", "`mark\\u{61c}x`"),
+            ("no\u{200b}gap", "`no\\u{200b}gap`"),
+            ("tag\u{e0041}", "`tag\\u{e0041}`"),
             ("grün", "`grün`"),
         ] {
             assert_eq!(quote(input), expected, "{input:?}");

@@ -52,7 +52,7 @@ impl<R: Read> Read for Buffered<R> {
 struct Files;
 
 impl FileSystem for Files {
-    type File = <NativeFileSystem as FileSystem>::File;
+    type File = Uninterrupted<<NativeFileSystem as FileSystem>::File>;
 
     fn metadata(&self, path: &Utf8Path) -> io::Result<FileSystemMetadata> {
         let metadata = NativeFileSystem {}.metadata(path)?;
@@ -70,7 +70,22 @@ impl FileSystem for Files {
     }
 
     fn open(&self, path: &Utf8Path) -> io::Result<Self::File> {
-        NativeFileSystem {}.open(path)
+        NativeFileSystem {}.open(path).map(Uninterrupted)
+    }
+}
+
+/// Reads on after a signal. The encoder forgets where it was at any error, so whoever reads on after an interruption
+/// (FUSE and NFS have them) would get a serialisation without the rest of the file.
+struct Uninterrupted<R>(R);
+
+impl<R: Read> Read for Uninterrupted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
     }
 }
 
@@ -79,6 +94,25 @@ mod tests {
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_signal_leaves_nothing_out() {
+        struct Signalled<'a>(&'a [u8], bool);
+        impl Read for Signalled<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                self.0.read(buffer)
+            }
+        }
+        let mut file = Uninterrupted(Signalled(b"abc", false));
+        let mut bytes = [0; 8];
+        assert_eq!(file.read(&mut bytes).unwrap(), 3);
+        assert_eq!(file.read(&mut bytes).unwrap(), 0);
+        assert_eq!(&bytes[..3], b"abc");
+    }
 
     #[test]
     fn a_tree_is_serialised_with_all_it_holds() {

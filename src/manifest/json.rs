@@ -1,7 +1,8 @@
 //! JSON text as a flat tape: parsed once by serde_json, walked without allocation.
 //!
 //! A tape reproduces what `builtins.fromJSON` makes of the same text. Where Nix would lose something it is refused:
-//! doubled keys, NUL characters in strings (C strings end there) and integers beyond 64 bits.
+//! doubled keys, NUL characters in strings (C strings end there) and integers that 64 bits hold only without a sign. So
+//! are a byte order mark, which Nix skips, and nesting that could exhaust the stack.
 
 use std::borrow::Cow;
 
@@ -18,7 +19,7 @@ pub enum Token<'a> {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A number with a fraction or an exponent, or an integer beyond 64 bits below zero.
+    /// A number with a fraction or an exponent, or an integer beyond 64 bits.
     Float(f64),
     /// A string, escapes resolved, without NUL.
     String(&'a str),
@@ -78,7 +79,7 @@ pub(super) enum NoteKind {
     DoubledKey { first: u32 },
     /// A string or key holds NUL.
     Nul,
-    /// An integer above `i64::MAX`.
+    /// An integer above `i64::MAX` that 64 bits hold; Nix would make it negative.
     TooLarge(u64),
 }
 
@@ -145,34 +146,50 @@ impl<'t> Tape<'t> {
             .and_then(|number| u32::try_from(number).ok())
     }
 
-    /// The path from the root to the cell `target`, outermost step first: the cells of keys and items.
-    pub(super) fn steps_to(&self, target: u32) -> Vec<Step<'_>> {
-        let mut steps = Vec::new();
-        let mut at = 0;
-        while at != target {
-            match self.cells.get(index(at)) {
-                Some(Cell::Attrs { end, .. } | Cell::List { end, .. }) if target < *end => at += 1,
-                _ => return steps,
+    /// The paths from the root to the cells `targets` (ascending), outermost step first; `shown` makes of each what is
+    /// returned.
+    ///
+    /// One pass for all, up to the last of them.
+    pub(super) fn paths_to<T>(
+        &self,
+        targets: impl IntoIterator<Item = u32>,
+        shown: impl Fn(&[Step<'_>]) -> T,
+    ) -> Vec<T> {
+        let mut out = Vec::new();
+        let mut targets = targets.into_iter().peekable();
+        // The containers around the cell, outermost first: where each ends. `steps` has the way from each to its part.
+        let mut open: Vec<u32> = Vec::new();
+        let mut steps: Vec<Step<'_>> = Vec::new();
+        for (at, cell) in (0_u32..).zip(&self.cells) {
+            if targets.peek().is_none() {
+                break;
             }
-            // `at` is the first part of the container that holds the target: find the part.
-            let mut number = 0;
-            loop {
-                let (step, value) = match self.cells.get(index(at)) {
-                    Some(Cell::Key(key)) => (Step::Key(self.key(*key)), at + 1),
-                    Some(_) => (Step::Item(number), at),
-                    None => return steps,
-                };
-                let end = self.end_of(value);
-                if target < end {
-                    steps.push(step);
-                    at = if target < value { target } else { value };
-                    break;
+            while open.pop_if(|end| *end <= at).is_some() {
+                steps.pop();
+            }
+            match (cell, steps.last_mut()) {
+                (Cell::Key(key), Some(step)) => *step = Step::Key(self.key(*key)),
+                (_, Some(Step::Item(number))) => *number = number.wrapping_add(1),
+                // A member's value has the path of its key.
+                _ => {}
+            }
+            while targets.next_if_eq(&at).is_some() {
+                out.push(shown(&steps));
+            }
+            match cell {
+                Cell::Attrs { end, .. } => {
+                    open.push(*end);
+                    steps.push(Step::Root);
                 }
-                at = end;
-                number += 1;
+                Cell::List { end, .. } => {
+                    open.push(*end);
+                    // Its first item, which comes next, makes it 0.
+                    steps.push(Step::Item(usize::MAX));
+                }
+                _ => {}
             }
         }
-        steps
+        out
     }
 
     fn key(&self, number: u32) -> &str {
@@ -314,6 +331,7 @@ impl<'a, 't> Iterator for Items<'a, 't> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shape::Path;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -359,6 +377,22 @@ mod tests {
         }
     }
 
+    /// The paths of all values and keys, in the order of the text.
+    fn walked(node: Node<'_, '_>, path: &Path<'_>, out: &mut Vec<String>) {
+        out.push(path.to_string());
+        let Ok(seen) = node.look();
+        match seen {
+            Seen::List(items) => items
+                .enumerate()
+                .for_each(|(number, item)| walked(item, &path.item(number), out)),
+            Seen::Record(members) => members.for_each(|(key, value)| {
+                out.push(path.key(key).to_string());
+                walked(value, &path.key(key), out);
+            }),
+            _ => {}
+        }
+    }
+
     fn same(text: &str) {
         let tape = Tape::parse(text.as_bytes(), "x.json").unwrap();
         let value: Value = serde_json::from_str(text).unwrap();
@@ -366,6 +400,11 @@ mod tests {
         assert_eq!(rebuilt(&tape, &mut tokens), value, "{text}");
         assert!(tokens.next().is_none(), "{text}");
         assert_eq!(viewed(tape.root()), value, "{text}");
+        let mut expected = Vec::new();
+        walked(tape.root(), &Path::ROOT, &mut expected);
+        let every = 0..tape.cells.len() as u32;
+        let paths = tape.paths_to(every, |steps| syntax::chain(steps, &Path::ROOT));
+        assert_eq!(paths, expected, "{text}");
         tape.judge("x.json", &Rule::Anything).unwrap();
         // The slow path counts tokens as the tape does.
         let every: Vec<u32> = (0..tape.cells.len() as u32).collect();
@@ -415,8 +454,8 @@ mod tests {
         };
         // serde_json has -0 as a float; nlohmann's parser, and so Nix, as an integer.
         assert_eq!(
-            tokens(r#"["-0",-0,-0.0,-0e1,-0]"#),
-            r#"String("-0") Int(0) Float(-0.0) Float(-0.0) Int(0)"#
+            tokens(r#"["-0",-0,-0.0,-0e1,-10e-400,-1e-999,-0]"#),
+            r#"String("-0") Int(0) Float(-0.0) Float(-0.0) Float(-0.0) Float(-0.0) Int(0)"#
         );
         assert_eq!(
             tokens("[1,1.0,9223372036854775807]"),
@@ -477,6 +516,9 @@ mod tests {
         x.json:1:24: `[1]."a\u{0}"`: expected text without NUL characters, which Nix cannot hold, found one
         "#);
         insta::assert_snapshot!(refusal("[0, 9223372036854775808]"), @"x.json:1:5: `[1]`: expected an integer of at most 9223372036854775807, found the number 9223372036854775808");
+        // One pass for all places: one pass for each took minutes.
+        let flood = format!("[{}\"\\u0000\"]", "\"\\u0000\",".repeat(299_999));
+        assert!(refusal(flood).ends_with("`[19]`: expected text without NUL characters, which Nix cannot hold, found one\nand 299980 more"));
         // Large objects are searched by sorting.
         let many: Vec<_> = (0..100).map(|n| format!("\"k{}\": {n}", n % 99)).collect();
         insta::assert_snapshot!(refusal(format!("{{{}}}", many.join(", "))), @"x.json:1:1071: `k0`: expected each key once, found it a second time, first at 1:2");

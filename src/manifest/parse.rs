@@ -147,8 +147,10 @@ impl<'t> Builder<'t> {
             .into_iter()
             .zip(offsets)
         {
-            let rest = self.tape.text.as_bytes().get(offset.saturating_add(2));
-            if !matches!(rest, Some(b'.' | b'e' | b'E')) {
+            let number = self.tape.text.as_bytes().get(offset..).unwrap_or_default();
+            let is_float = matches!(number, [b'-', b'0', b'.' | b'e' | b'E', ..]);
+            // `-10e-400` is no zero, only too small for anything else.
+            if number.starts_with(b"-0") && !is_float {
                 self.set(cell, Cell::Int(0));
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::error::Category;
 
 use super::json::{Node, NoteKind, Tape};
-use crate::error::{Error, Problem};
+use crate::error::{Error, Problem, SHOWN_PROBLEMS};
 use crate::shape::{Finding, Path, Position, Spot, Step};
 use crate::text;
 
@@ -246,7 +246,13 @@ pub(super) fn report(
             },
         ));
     }
-    for note in &tape.notes {
+    let mut notes: Vec<_> = tape.notes.iter().collect();
+    notes.sort_by_key(|note| note.cell);
+    // The others are only counted, and a path may be long: 127 keys of any length.
+    let shown = notes.iter().take(SHOWN_PROBLEMS).map(|note| note.cell);
+    let paths = tape.paths_to(shown, |steps| chain(steps, &Path::ROOT));
+    let paths = paths.into_iter().chain(std::iter::repeat(String::new()));
+    for (note, path) in notes.into_iter().zip(paths) {
         let (expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
                 "each key once".to_owned(),
@@ -261,7 +267,6 @@ pub(super) fn report(
                 format!("the number {number}"),
             ),
         };
-        let path = chain(&tape.steps_to(note.cell), &Path::ROOT);
         let position = position(note.cell);
         let problem = JsonProblem::Content {
             file: file.clone(),
@@ -281,7 +286,7 @@ pub(super) fn report(
 }
 
 /// The text of the path that `steps` make below `path`.
-fn chain(steps: &[Step<'_>], path: &Path<'_>) -> String {
+pub(super) fn chain(steps: &[Step<'_>], path: &Path<'_>) -> String {
     match steps.split_first() {
         None => path.to_string(),
         Some((Step::Root, rest)) => chain(rest, path),

@@ -167,3 +167,25 @@ fn newer_nix_gets_an_exception() {
         assert!(ran.stdout.starts_with(said), "{define}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn headers_of_another_nix_are_refused() {
+    let test = "plugin::headers_of_another_nix";
+    let Some(nix) = Nix::new(test) else {
+        return;
+    };
+    for tool in ["apt-get", "dpkg-query", "dpkg-source"] {
+        if support::tool(test, tool).is_none() {
+            return;
+        }
+    }
+    let mut version = version(&nix);
+    version.pop();
+    for wanted in ["0.0.0", &version] {
+        let mut headers = Command::new(support::root().join("scripts/nix-headers"));
+        headers.arg(wanted).arg(nix.path().join("headers"));
+        let said = support::run(&mut headers).expect(3).stderr;
+        let refusal = format!("nix-headers: expected nix-bin {wanted}, found ");
+        assert!(said.starts_with(&refusal), "{said}");
+    }
+}
