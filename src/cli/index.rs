@@ -27,9 +27,12 @@ pub(super) fn run(args: &IndexArgs) -> Result<ExitCode, Error> {
     bar.finish_and_clear();
     replace(&args.output, manifest?.as_bytes())?;
     eprintln!(
-        "{}: {} files listed",
+        "{}: {} listed",
         text::printable(&args.output.display().to_string()),
-        folder.count()
+        match folder.count() {
+            1 => "1 file".to_owned(),
+            count => format!("{count} files"),
+        }
     );
     Ok(ExitCode::SUCCESS)
 }
