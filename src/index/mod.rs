@@ -45,6 +45,25 @@ const LICENSES: [(&str, &str); 14] = [
     ("tensorrt", "TensorRT"),
 ];
 
+/// The licence of the packages for which NVIDIA's manifests name another one than for their product. Same source.
+const PACKAGE_LICENSES: [(&str, &str); 15] = [
+    ("collectx_bringup", "NVIDIA Proprietary"),
+    ("driver_assistant", "MIT"),
+    ("fabricmanager", "NVIDIA Driver"),
+    ("imex", "NVIDIA Proprietary"),
+    ("libcal", "libcal library"),
+    ("libnvidia_nscq", "NVIDIA Driver"),
+    ("libnvsdm", "NVIDIA"),
+    ("mft", "NVIDIA Proprietary"),
+    ("mft_autocomplete", "NVIDIA Proprietary"),
+    ("mft_oem", "NVIDIA Proprietary"),
+    ("nsight_compute", "NVIDIA SLA"),
+    ("nsight_systems", "NVIDIA SLA"),
+    ("nsight_vse", "NVIDIA SLA"),
+    ("nvidia_driver", "NVIDIA Driver"),
+    ("nvlsm", "NVIDIA Proprietary"),
+];
+
 /// The licence of other products.
 const OTHER_LICENSE: &str = "NVIDIA Proprietary";
 
@@ -393,6 +412,17 @@ impl Serialize for Whole<'_> {
     }
 }
 
+/// The licence that NVIDIA's manifests name for `package` of `product`.
+fn usual_license(product: &str, package: &str) -> &'static str {
+    let find = |table: &[(&str, &'static str)], name: &str| {
+        let row = table.iter().find(|(key, _)| *key == name);
+        row.map(|(_, license)| *license)
+    };
+    find(&PACKAGE_LICENSES, package)
+        .or_else(|| find(&LICENSES, product))
+        .unwrap_or(OTHER_LICENSE)
+}
+
 struct Release<'a> {
     product: &'a str,
     package: &'a str,
@@ -402,10 +432,6 @@ struct Release<'a> {
 
 impl Serialize for Release<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let usual = LICENSES
-            .iter()
-            .find(|(product, _)| *product == self.product)
-            .map(|(_, license)| *license);
         let name = self
             .entries
             .iter()
@@ -417,7 +443,10 @@ impl Serialize for Release<'_> {
             .find_map(|entry| entry.license.as_deref());
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", name)?;
-        map.serialize_entry("license", license.or(usual).unwrap_or(OTHER_LICENSE))?;
+        map.serialize_entry(
+            "license",
+            license.unwrap_or_else(|| usual_license(self.product, self.package)),
+        )?;
         if let Some(first) = self.entries.first() {
             map.serialize_entry("version", first.listed.version.as_str())?;
         }
@@ -549,5 +578,27 @@ impl Problem for IndexError {
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_with_a_licence_of_their_own_come_before_products() {
+        for (product, package, expected) in [
+            ("cublasmp", "libcublasmp", "cuBLASMp library"),
+            ("cublasmp", "libcal", "libcal library"),
+            ("cuda", "cuda_nvcc", "CUDA Toolkit"),
+            ("cuda", "nsight_compute", "NVIDIA SLA"),
+            ("mine", "libmine", "NVIDIA Proprietary"),
+        ] {
+            assert_eq!(
+                usual_license(product, package),
+                expected,
+                "{product} {package}"
+            );
+        }
     }
 }
