@@ -28,7 +28,7 @@ pub(super) struct Tree {
     paths_bytes: usize,
     /// The directory that was used last, to spare walking to it again.
     last: Option<(String, OwnedFd)>,
-    /// Bytes that may still be written.
+    /// Bytes that may still come out of the archive.
     left_bytes: u64,
     limit_bytes: u64,
     buffer: Vec<u8>,
@@ -200,12 +200,7 @@ impl Tree {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Refusal::read(error)),
             };
-            let over = Refusal::Output {
-                limit: self.limit_bytes,
-            };
-            let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
-            self.left_bytes = self.left_bytes.checked_sub(count_bytes).ok_or(over)?;
-            written = written.saturating_add(count_bytes);
+            written = written.saturating_add(self.spend(count)?);
             let chunk = self.buffer.get(..count).unwrap_or_default();
             file.write_all(chunk).map_err(|source| Refusal::Write {
                 path: path.as_str().to_owned(),
@@ -219,6 +214,29 @@ impl Tree {
         };
         fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(wrap())?;
         Ok(written)
+    }
+
+    /// Reads all bytes of `content`, which goes nowhere, and says how many there were. They count as if written.
+    pub(super) fn skip(&mut self, content: &mut dyn Read) -> Result<u64, Refusal> {
+        let mut skipped: u64 = 0;
+        loop {
+            match content.read(&mut self.buffer) {
+                Ok(0) => return Ok(skipped),
+                Ok(count) => skipped = skipped.saturating_add(self.spend(count)?),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Refusal::read(error)),
+            }
+        }
+    }
+
+    /// Takes `count` bytes off what may still come out of the archive.
+    fn spend(&mut self, count: usize) -> Result<u64, Refusal> {
+        let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
+        let over = Refusal::Output {
+            limit: self.limit_bytes,
+        };
+        self.left_bytes = self.left_bytes.checked_sub(count_bytes).ok_or(over)?;
+        Ok(count_bytes)
     }
 
     /// Adds a symbolic link; it is made by [`Tree::finish`].

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `nvidia/NAME/...`, `nvidia/cu13/...`, `nvidia/NAME/cu12/...`, `NAME/...` (the component folder) | `...` |
 //! | `lib64/` in the component folder | `lib/` |
+//! | `FOLDER/...` in the component folder, where it has a `FOLDER/.metadata/` (`nvidia/cu13/cuda_cccl/lib/cmake/...`) | `...`: it is the top folder of NVIDIA's build |
+//! | `.metadata/` there: reports of that build | nothing |
 //! | a library directly in the component folder (`tensorrt_libs/libnvinfer.so.10`) | `lib/`; a DLL: `bin/` |
 //! | an empty `__init__.py` | nothing: it only makes a folder importable |
 //! | other Python files that lie in no folder of the layout | `python/` and their path in the wheel, so that `python/` can be put on `PYTHONPATH` |
@@ -45,6 +47,9 @@ const LAYOUT: [&str; 14] = [
     "tools",
 ];
 
+/// The folder of reports that NVIDIA's build leaves in what it made.
+const BUILD_REPORTS: &str = ".metadata/";
+
 /// What a wheel says about itself, from `METADATA`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
@@ -84,7 +89,7 @@ pub(super) fn unpack(file: &File, archive: &str, tree: &mut Tree) -> Result<(), 
         };
         let found = match place {
             Some(path) => write(tree, member, path, &mut content),
-            None => io::copy(&mut content, &mut io::sink()).map_err(Refusal::read),
+            None => tree.skip(&mut content),
         };
         found
             .and_then(|found| same_size(member.size_bytes, found))
@@ -147,6 +152,7 @@ fn layout(members: &[Member]) -> Result<Vec<Option<RelPath>>, Refusal> {
             .filter(|m| m.slash == Slash::None && top(&m.path) != dist_info)
     };
     let component = component_folder(payload().filter(|m| !is_python(&m.path)).map(|m| &m.path))?;
+    let tops = build_tops(&component, members);
     let mut places: Vec<Option<RelPath>> = Vec::with_capacity(members.len());
     for member in members {
         let dropped =
@@ -154,7 +160,7 @@ fn layout(members: &[Member]) -> Result<Vec<Option<RelPath>>, Refusal> {
         let place = if dropped || top(&member.path) == dist_info {
             None
         } else {
-            Some(below(&component, &member.path))
+            below(&component, &tops, &member.path)
         };
         // Parts of a checked path, put below fixed names, are a checked path; a longer one than allowed is refused.
         places.push(
@@ -167,14 +173,39 @@ fn layout(members: &[Member]) -> Result<Vec<Option<RelPath>>, Refusal> {
     Ok(places)
 }
 
-/// The path in the tree of a file in the wheel.
-fn below(component: &str, path: &RelPath) -> String {
-    let whole = path.as_str();
-    let rest = whole
-        .strip_prefix(component)
-        .and_then(|rest| rest.strip_prefix('/'));
-    let python = || format!("python/{whole}");
-    let Some(rest) = rest else { return python() };
+/// `path` below the folder `component`.
+fn in_component<'p>(component: &str, path: &'p RelPath) -> Option<&'p str> {
+    path.as_str().strip_prefix(component)?.strip_prefix('/')
+}
+
+/// The folders in the component folder that are the top of what NVIDIA's build made: known by the reports beside.
+///
+/// The wheel of CCCL's headers (13.2.75) has its CMake files in one. They look for the headers three folders up, which
+/// is right in NVIDIA's archive layout and wrong where the wheel has them.
+fn build_tops<'m>(component: &str, members: &'m [Member]) -> BTreeSet<&'m str> {
+    let folders = members.iter().filter_map(|member| {
+        let (folder, rest) = in_component(component, &member.path)?.split_once('/')?;
+        rest.starts_with(BUILD_REPORTS).then_some(folder)
+    });
+    folders.collect()
+}
+
+/// The path in the tree of a file in the wheel; `None` when it is dropped.
+fn below(component: &str, tops: &BTreeSet<&str>, path: &RelPath) -> Option<String> {
+    let Some(rest) = in_component(component, path) else {
+        return Some(format!("python/{path}"));
+    };
+    match rest.split_once('/') {
+        Some((folder, rest)) if tops.contains(folder) => {
+            (!rest.starts_with(BUILD_REPORTS)).then(|| re_laid(rest, path))
+        }
+        _ => Some(re_laid(rest, path)),
+    }
+}
+
+/// The path in the tree of `rest`, the part of `path` below the component folder.
+fn re_laid(rest: &str, path: &RelPath) -> String {
+    let python = || format!("python/{path}");
     match rest.split_once('/') {
         Some(("lib64", rest)) => format!("lib/{rest}"),
         Some((folder, _)) if is_python(path) && !LAYOUT.contains(&folder) => python(),
@@ -405,11 +436,14 @@ fn dist_info_text(
     }
     let mut bytes = Vec::new();
     let content = zip.content(member).map_err(failed)?;
-    content
-        .take(limits::WHEEL_TEXT_BYTES)
+    // One byte more than the header says: enough to see that it lies, and to reach the end, where the CRC is compared.
+    let found = content
+        .take(member.size_bytes.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(Refusal::read)
         .map_err(failed)?;
+    let found = u64::try_from(found).unwrap_or(u64::MAX);
+    same_size(member.size_bytes, found).map_err(failed)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         failed(Refusal::Encoding {
             valid: error.utf8_error().valid_up_to(),
@@ -581,8 +615,21 @@ mod tests {
                 "share/gdb/printer.py",
             ),
             ("nvidia/x", "nvidia/x/README.md", "README.md"),
+            (
+                "nvidia/cu13",
+                "nvidia/cu13/built/lib64/cmake/x-config.cmake",
+                "lib/cmake/x-config.cmake",
+            ),
+            ("nvidia/cu13", "nvidia/cu13/built/.metadata/x.txt", ""),
+            (
+                "nvidia/cu13",
+                "nvidia/cu13/other/.metadata.txt",
+                "other/.metadata.txt",
+            ),
         ] {
-            assert_eq!(below(component, &RelPath::new(path).unwrap()), expected);
+            let tops = BTreeSet::from(["built"]);
+            let found = below(component, &tops, &RelPath::new(path).unwrap());
+            assert_eq!(found.unwrap_or_default(), expected, "{path}");
         }
     }
 

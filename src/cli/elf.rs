@@ -1,6 +1,7 @@
 //! The command `elf`: looks at ELF files and edits them in place.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -26,15 +27,41 @@ impl Problem for NotElf {
     }
 }
 
+/// Nobody will see the data.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write")]
+struct StdoutError {
+    #[source]
+    source: io::Error,
+}
+
+impl Problem for StdoutError {
+    fn kind(&self) -> Kind {
+        Kind::Fault
+    }
+
+    fn place(&self) -> Option<String> {
+        Some("stdout".to_owned())
+    }
+}
+
+/// Writes data. Whoever closed stdout does not want more of it; files are edited and exit codes count all the same.
+fn print(text: &str) -> Result<(), Error> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(StdoutError { source }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs the command. Every file has its turn; the gravest problem decides the exit code.
 pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
     let worst = match &args.command {
         ElfCommand::Show { format, files } => show(*format, files),
-        ElfCommand::SetRunpath { runpath, files } => worst(
-            files
-                .iter()
-                .map(|file| set_runpath(file, runpath).map(|line| println!("{line}"))),
-        ),
+        ElfCommand::SetRunpath { runpath, files } => {
+            worst(files.iter().map(|file| print(&set_runpath(file, runpath)?)))
+        }
     };
     Ok(worst.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code())))
 }
@@ -55,7 +82,7 @@ fn set_runpath(file: &Path, runpath: &str) -> Result<String, Error> {
     let start = Instant::now();
     let patched = elf::set_runpath(file, runpath)?;
     Ok(format!(
-        "{} read {} written {} us {} {}",
+        "{} read {} written {} us {} {}\n",
         patched.rung,
         patched.bytes_read,
         patched.bytes_written,
@@ -66,22 +93,21 @@ fn set_runpath(file: &Path, runpath: &str) -> Result<String, Error> {
 
 fn show(format: ShowFormat, files: &[PathBuf]) -> Option<Kind> {
     let mut objects = Vec::new();
-    let worst = worst(files.iter().map(|file| {
+    let gravest = worst(files.iter().map(|file| {
         let place = text::printable(&file.display().to_string());
         let facts = elf::read(file)?.ok_or_else(|| NotElf {
             place: place.clone(),
         })?;
         let architectures = fatbin::architectures(file)?;
         match format {
-            ShowFormat::Human => print!("{}", human(&place, &facts, &architectures)),
+            ShowFormat::Human => print(&human(&place, &facts, &architectures))?,
             ShowFormat::Json => objects.push(object(file, &facts, &architectures)),
         }
         Ok(())
     }));
-    if format == ShowFormat::Json {
-        println!("{:#}", Value::Array(objects));
-    }
-    worst
+    let list =
+        (format == ShowFormat::Json).then(|| print(&format!("{:#}\n", Value::Array(objects))));
+    gravest.max(worst(list.into_iter()))
 }
 
 /// The names of architectures, in their order.

@@ -12,7 +12,7 @@ mod check;
 mod elf;
 mod hash;
 mod index;
-pub mod log;
+mod log;
 mod realise;
 
 use args::{Args, Command};

@@ -52,6 +52,8 @@ pub(super) enum RealiseError {
     Cycle { package: String, steps: Vec<String> },
     #[error("expected the store path of a package, found none")]
     NoDependency { package: String, path: PathBuf },
+    #[error("expected folders of needed libraries without `:` and `$`, which mean something else in a RUNPATH, found {}", text::quote(.folder))]
+    LibraryFolder { package: String, folder: String },
     #[error("expected every NEEDED library in the package, its dependencies or the host, found {}", describe(.missing))]
     Missing {
         package: String,
@@ -137,9 +139,9 @@ impl Problem for RealiseError {
                     shown(path)
                 )
             }
-            RealiseError::Cycle { package, .. } | RealiseError::Missing { package, .. } => {
-                text::printable(package)
-            }
+            RealiseError::Cycle { package, .. }
+            | RealiseError::LibraryFolder { package, .. }
+            | RealiseError::Missing { package, .. } => text::printable(package),
         })
     }
 

@@ -51,7 +51,7 @@ struct Edit<'a> {
 ///
 /// # Errors
 /// An ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing (all of them are reported, and no
-/// file was edited); the outputs would refer to each other in a circle; the file system refuses.
+/// file was edited) or only from a folder whose name a RUNPATH cannot hold; the outputs would refer to each other in a circle; the file system refuses.
 pub(super) fn patch(
     machine: Abi,
     plan: &Plan,
@@ -112,7 +112,14 @@ pub(super) fn patch(
             }) {
                 Answer::Host(_) => {}
                 Answer::Directory(dir) => {
-                    if let Dir::Own { output, .. } = &dir {
+                    if let Dir::Own { output, path } = &dir {
+                        if path.contains([':', '$']) && !is_own_folder(&dir, object.at) {
+                            return Err(RealiseError::LibraryFolder {
+                                package: plan.package.clone(),
+                                folder: path.clone(),
+                            }
+                            .into());
+                        }
                         references.add(object.at.output, *output, object.from.as_str(), soname);
                     }
                     dirs.push(dir);

@@ -228,12 +228,17 @@ impl<'a> Homes<'a> {
 }
 
 /// # Errors
-/// Two pieces have the same place, one lies below another that is no directory, or one is where the report goes.
+/// Two pieces have the same place, one lies below another that is no directory, or one is where the report or the
+/// unpacked archive is.
 fn check_places(pieces: &[Piece]) -> Result<(), Error> {
     let mut taken: BTreeMap<(OutputName, &str), &str> = BTreeMap::new();
     taken.insert(
         (OutputName::Out, report::PATH),
         "the report of this program",
+    );
+    taken.insert(
+        (OutputName::Out, super::UNPACKED),
+        "the folder of the unpacked archive",
     );
     for piece in pieces {
         let Placement { output, path } = &piece.to;
@@ -247,6 +252,13 @@ fn check_places(pieces: &[Piece]) -> Result<(), Error> {
     }
     for piece in pieces {
         let Placement { output, path } = &piece.to;
+        let holds_report = *output == OutputName::Out
+            && Path::new(report::PATH).starts_with(path)
+            && piece.kind != PieceKind::EmptyDirectory;
+        if holds_report {
+            let first = "the report of this program";
+            return Err(collision(*output, path, first, &piece.from));
+        }
         let mut above = match piece.kind {
             PieceKind::EmptyDirectory => Some(path.as_str()),
             _ => path.as_str().rsplit_once('/').map(|(parent, _)| parent),
@@ -379,6 +391,14 @@ mod tests {
             (
                 &["nix-support/cuda-redist.json"],
                 "nix-support/cuda-redist.json: expected one path for `nix-support/cuda-redist.json` of the output `out`, found `the report of this program`",
+            ),
+            (
+                &["nix-support -> share", "share/x"],
+                "nix-support: expected one path for `nix-support` of the output `out`, found `the report of this program`",
+            ),
+            (
+                &[".cuda-redist-unpacked/LICENSE", "LICENSE"],
+                ".cuda-redist-unpacked/LICENSE: expected one path for `.cuda-redist-unpacked/LICENSE` of the output `out`, found `the folder of the unpacked archive`",
             ),
             (
                 &["bin/x -> ../lib/x", "lib/x", "lib/y -> ../bin/z", "bin/z"],

@@ -24,7 +24,9 @@ fn refusal(name: &str, bytes: &[u8]) -> String {
         ["work"],
         "{name}: something was written outside"
     );
-    error.render()
+    // How large an archive of zeros is depends on the compressor.
+    let cap = bytes.len() as u64 * 100 + (64 << 20);
+    error.render().replace(&cap.to_string(), "(cap)")
 }
 
 fn table(cases: &[(&str, Vec<u8>)]) -> String {
@@ -353,8 +355,8 @@ fn compressed_streams() {
     cut.tar.gz: cannot read the data: unexpected end of file
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
     flip.tar.gz: entry 1: cannot read the data: corrupt deflate stream
-    bomb.tar.xz: entry 1 `top/zeros`: expected at most 68347264 bytes out of this archive, found more
-    bomb.tar.gz: entry 1 `top/zeros`: expected at most 75269964 bytes out of this archive, found more
+    bomb.tar.xz: entry 1 `top/zeros`: expected at most (cap) bytes out of this archive, found more
+    bomb.tar.gz: entry 1 `top/zeros`: expected at most (cap) bytes out of this archive, found more
     page.tar.xz: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found a file that starts with the bytes 3c 21 44 4f 43 54
     hint: this looks like a web page: the download address is wrong or needs a login
     empty.tar.xz: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found an empty file
@@ -473,7 +475,7 @@ fn zip_archives() {
     two-folders.zip: entry 2 `b/y`: expected all entries below the one folder `a`, found one beside it
     no-folder.zip: entry 1 `a`: expected one folder at the top of the archive, found a file there
     empty.zip: expected at least one entry, found none
-    bomb.zip: entry 1 `top/zeros`: expected at most 75274564 bytes out of this archive, found more
+    bomb.zip: entry 1 `top/zeros`: expected at most (cap) bytes out of this archive, found more
     "#);
 }
 

@@ -70,6 +70,60 @@ fn a_component_wheel_becomes_an_archive() {
 }
 
 #[test]
+fn the_top_folder_of_a_build_goes_and_its_reports_too() {
+    let bytes = make::wheel(
+        DIST_INFO,
+        METADATA,
+        &[
+            ("nvidia/cu13/include/foo.h", 0o644, b"#pragma once\n"),
+            ("nvidia/cu13/foo/.metadata/.sizes.txt", 0o644, b"0\n"),
+            (
+                "nvidia/cu13/foo/lib/cmake/foo/foo-config.cmake",
+                0o644,
+                b"x\n",
+            ),
+            ("nvidia/cu13/bar/lib/y", 0o644, b"y\n"),
+        ],
+    );
+    let folder = folder();
+    let out = unpack_bytes(folder.path(), "nvidia_foo-13.2.75-py3-none-any.whl", &bytes).unwrap();
+    insta::assert_snapshot!(listing(&out), @r"
+    0644 LICENSE 11
+    0755 bar/
+    0755 bar/lib/
+    0644 bar/lib/y 2
+    0755 include/
+    0644 include/foo.h 13
+    0755 lib/
+    0755 lib/cmake/
+    0755 lib/cmake/foo/
+    0644 lib/cmake/foo/foo-config.cmake 2
+    ");
+}
+
+#[test]
+fn dropped_files_count_too() {
+    let zeros = vec![0; 80 << 20];
+    let bytes = make::wheel(
+        DIST_INFO,
+        METADATA,
+        &[
+            ("nvidia/foo/lib/libfoo.so.12", 0o644, b"library"),
+            ("nvidia_foo_cu12-12.6.77.dist-info/zeros", 0o644, &zeros),
+        ],
+    );
+    let folder = folder();
+    let error = unpack_bytes(folder.path(), "bomb.whl", &bytes).unwrap_err();
+    let cap = bytes.len() as u64 * 100 + (64 << 20);
+    assert_eq!(
+        error.render(),
+        format!(
+            "bomb.whl: entry 2 `{DIST_INFO}/zeros`: expected at most {cap} bytes out of this archive, found more"
+        )
+    );
+}
+
+#[test]
 fn bad_wheels_are_refused() {
     let files: &[(&str, u32, &[u8])] = &[("nvidia/foo/lib/libfoo.so.12", 0o644, b"library")];
     let good = make::wheel(DIST_INFO, METADATA, files);
@@ -176,16 +230,7 @@ fn real_wheels_unpack() {
             );
             let top = line.split([' ', '/']).nth(1).unwrap_or_default();
             assert!(
-                [
-                    "LICENSE",
-                    "bin",
-                    "cuda_cccl",
-                    "include",
-                    "lib",
-                    "nvvm",
-                    "share"
-                ]
-                .contains(&top),
+                ["LICENSE", "bin", "include", "lib", "nvvm", "share"].contains(&top),
                 "{name}: {line}"
             );
             if let Some((path, size)) = line
@@ -197,6 +242,14 @@ fn real_wheels_unpack() {
                     out.join("lib").join(format!("{stem}.so")).is_file(),
                     "{name}: {path} {size} has no link"
                 );
+            }
+        }
+        if name.starts_with("nvidia_cuda_cccl-") {
+            for file in [
+                "lib/cmake/cub/cub-header-search.cmake",
+                "include/cccl/cub/version.cuh",
+            ] {
+                assert!(out.join(file).is_file(), "{name}: {file}");
             }
         }
         if name.starts_with("nvidia_cuda_cuobjdump-") {

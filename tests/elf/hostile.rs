@@ -276,6 +276,20 @@ fn command_reports_every_file_and_the_gravest_problem() {
         (&json[0]["soname"], &json[0]["runpath"]),
         (&"libvalue.so".into(), &"/x:$ORIGIN".into())
     );
+    // Whoever reads the output may go away early, as `head` does.
+    for words in [
+        &["show"][..],
+        &["show", "--format=json"],
+        &["set-runpath", "/y"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(support::program());
+        command.arg("elf").args(words).arg(&library).stdout(writer);
+        assert!(command.status().unwrap().success(), "{words:?}");
+    }
+    let runpath = elf::read(&library).unwrap().unwrap().runpath;
+    assert_eq!(runpath.as_deref(), Some("/y"));
     let ran = run(&["show"], &[&library, &text]).expect(1);
     assert!(
         ran.stdout.contains("  soname        libvalue.so\n"),

@@ -127,6 +127,25 @@ fn outputs_whose_libraries_need_each_other_are_refused() {
 }
 
 #[test]
+fn a_folder_that_a_runpath_cannot_hold_is_refused() {
+    const TEST: &str = "a_folder_that_a_runpath_cannot_hold_is_refused";
+    let Some(cc) = tool(TEST, "cc") else { return };
+    let members = [
+        binary("lib/liba.so", library(&cc, "liba.so", &["libb.so"])),
+        binary("lib/x:/tmp/libb.so", library(&cc, "libb.so", &[])),
+    ];
+    let package = Package::new("cuda_foo", "linux-x86_64", &members);
+    let ran = package.realise().expect(1);
+    assert!(
+        ran.stderr
+            .contains("cuda_foo: expected folders of needed libraries without `:` and `$`"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(package.made(), [""; 0]);
+}
+
+#[test]
 fn a_damaged_library_is_refused() {
     const TEST: &str = "a_damaged_library_is_refused";
     let Some(cc) = tool(TEST, "cc") else { return };
