@@ -1,7 +1,6 @@
 //! The command `elf`: looks at ELF files and edits them in place.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,6 +8,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::args::{ElfArgs, ElfCommand, ShowFormat};
+use super::stdout::{exit_code, print, worst};
 use crate::elf::{self, Facts};
 use crate::error::{Error, Kind, Problem};
 use crate::fatbin::{self, Architecture};
@@ -27,54 +27,15 @@ impl Problem for NotElf {
     }
 }
 
-/// Nobody will see the data.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write")]
-struct StdoutError {
-    #[source]
-    source: io::Error,
-}
-
-impl Problem for StdoutError {
-    fn kind(&self) -> Kind {
-        Kind::Fault
-    }
-
-    fn place(&self) -> Option<String> {
-        Some("stdout".to_owned())
-    }
-}
-
-/// Writes data. Whoever closed stdout does not want more of it; files are edited and exit codes count all the same.
-fn print(text: &str) -> Result<(), Error> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-            Err(StdoutError { source }.into())
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Runs the command. Every file has its turn; the gravest problem decides the exit code.
 pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
-    let worst = match &args.command {
+    let gravest = match &args.command {
         ElfCommand::Show { format, files } => show(*format, files),
         ElfCommand::SetRunpath { runpath, files } => {
             worst(files.iter().map(|file| print(&set_runpath(file, runpath)?)))
         }
     };
-    Ok(worst.map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.exit_code())))
-}
-
-/// Reports the errors among `outcomes` and gives back the gravest kind.
-fn worst(outcomes: impl Iterator<Item = Result<(), Error>>) -> Option<Kind> {
-    outcomes
-        .filter_map(|outcome| {
-            let error = outcome.err()?;
-            super::report(&error);
-            Some(error.kind())
-        })
-        .max()
+    Ok(exit_code(gravest))
 }
 
 /// Edits one file and says in one line what was done: rung, bytes read and written, microseconds, name.

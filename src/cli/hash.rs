@@ -1,13 +1,14 @@
 //! The command `hash`.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use rayon::prelude::*;
 
 use super::args::HashArgs;
+use super::stdout::{exit_code, print, worst};
 use crate::error::{Error, Kind, Problem};
 use crate::hash::{self, Digests};
 use crate::text;
@@ -55,30 +56,11 @@ pub(super) fn run(args: &HashArgs) -> Result<ExitCode, Error> {
             }
         })
         .collect();
-    let mut code = 0;
-    let mut stdout = io::stdout().lock();
-    for (path, outcome) in args.paths.iter().zip(outcomes) {
-        match outcome {
-            Ok(digests) => match stdout.write_all(paragraph(path, &digests).as_bytes()) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    let place = "stdout".to_owned();
-                    return Err(HashProblem::Io {
-                        place,
-                        action: "write",
-                        source: error,
-                    }
-                    .into());
-                }
-                _ => {}
-            },
-            Err(problem) => {
-                let error = Error::from(problem);
-                super::report(&error);
-                code = code.max(error.kind().exit_code());
-            }
-        }
-    }
-    Ok(ExitCode::from(code))
+    let paths = args.paths.iter();
+    let printed = paths
+        .zip(outcomes)
+        .map(|(path, digests)| print(&paragraph(path, &digests?)));
+    Ok(exit_code(worst(printed)))
 }
 
 fn paragraph(path: &Path, digests: &Digests) -> String {

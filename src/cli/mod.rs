@@ -14,6 +14,7 @@ mod hash;
 mod index;
 mod log;
 mod realise;
+mod stdout;
 
 use args::{Args, Command};
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use super::args::RealiseArgs;
 use super::log::Log;
+use super::stdout::print;
 use crate::error::{Error, Kind, Problem};
 use crate::plan::{self, OutputName};
 use crate::realise::{Event, Staging, realise};
@@ -96,19 +97,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     log.event(Event::Note(&format!("cuda-redist: done in {seconds:.2} s")));
     drop(log);
     if staging == Staging::Beside {
-        let written = io::stdout().lock().write_all(report.to_json().as_bytes());
-        // Whoever closed stdout does not want the report; the outputs are complete all the same.
-        if let Err(source) = written.or_else(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(error),
-        }) {
-            return Err(RealiseProblem::Io {
-                action: "write the report",
-                place: "stdout".to_owned(),
-                source,
-            }
-            .into());
-        }
+        print(&report.to_json())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,8 +6,6 @@ mod attacks;
 mod good;
 mod wheels;
 
-pub use wheels::cached as cached_wheels;
-
 use std::fs::File;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! Wheels: the re-layout on made ones, and real ones of NVIDIA's where they are in the cache.
 
-use std::path::PathBuf;
-
 use super::make;
 use super::{folder, listing, unpack_bytes, unpack_file};
 use crate::support;
@@ -195,29 +193,9 @@ fn bad_wheels_are_refused() {
     assert!(unpack_bytes(folder().path(), "good.whl", &good).is_ok());
 }
 
-/// NVIDIA's wheels in the download cache; empty (after a visible skip) where there are none.
-pub fn cached(test: &str) -> Vec<PathBuf> {
-    let cache = std::env::var_os("CUDA_REDIST_CACHE").map(PathBuf::from);
-    let cache =
-        cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/cuda-redist")));
-    let mut wheels: Vec<PathBuf> = cache
-        .and_then(|cache| std::fs::read_dir(cache.join("wheels")).ok())
-        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
-    wheels.retain(|wheel| wheel.extension().is_some_and(|end| end == "whl"));
-    wheels.sort();
-    if wheels.is_empty() {
-        support::skip(
-            test,
-            "no wheels in the download cache; `make demo` fills it",
-        );
-    }
-    wheels
-}
-
 #[test]
 fn real_wheels_unpack() {
-    for wheel in cached("real_wheels_unpack") {
+    for wheel in support::wheels("real_wheels_unpack", "nvidia_").unwrap_or_default() {
         let name = wheel.file_name().unwrap().to_string_lossy().into_owned();
         let folder = folder();
         let out = unpack_file(&wheel, &folder.path().join("out")).unwrap();
