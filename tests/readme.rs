@@ -79,7 +79,8 @@ fn the_examples_of_the_readme_run_as_they_stand() {
         .case(&readme);
 }
 
-/// A `nix` as the README means it: flakes on, nixpkgs replaced by the stand-in, the store that of this test.
+/// A `nix` as the README means it: flakes on, nixpkgs replaced by the stand-in, the store that of this test. Without a network Nix
+/// would warn about that; told to be offline it does not.
 fn write_wrapper(nix: &Nix, wrapper: &Path, stand_in: &Path) {
     let command = nix.command("nix", Plugin::Absent);
     let mut script = "#!/bin/sh\n".to_owned();
@@ -93,7 +94,7 @@ fn write_wrapper(nix: &Nix, wrapper: &Path, stand_in: &Path) {
         }
     }
     script.push_str(&format!(
-        "case $1 in build) set -- \"$@\" --override-input nixpkgs path:{} ;; esac\nexec nix \"$@\"\n",
+        "case $1 in build) set -- \"$@\" --override-input nixpkgs path:{} ;; esac\nexec nix --offline \"$@\"\n",
         stand_in.display()
     ));
     fs::write(wrapper, script).expect("the wrapper is written");
