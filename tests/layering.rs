@@ -100,7 +100,7 @@ fn violations_are_caught() {
         ("elf/read.rs", "use ::cuda_redist::hash;", "hash"),
         (
             "elf/read.rs",
-            "fn f() -> crate::hash::Sha256 { todo!() }",
+            "fn f() -> crate::hash::Sha256 { loop {} }",
             "hash",
         ),
         ("elf/read.rs", "fn f() { crate::hash::sha256(x); }", "hash"),
