@@ -287,18 +287,7 @@ fn collision(output: OutputName, to: &RelPath, first: &str, second: &RelPath) ->
 mod tests {
     use super::*;
 
-    const ALL: &[OutputName] = &[
-        OutputName::Out,
-        OutputName::Doc,
-        OutputName::Samples,
-        OutputName::Python,
-        OutputName::Bin,
-        OutputName::Dev,
-        OutputName::Include,
-        OutputName::Lib,
-        OutputName::Static,
-        OutputName::Stubs,
-    ];
+    const ALL: &[OutputName] = &OutputName::ALL;
 
     fn outputs(names: &[OutputName]) -> BTreeMap<OutputName, PathBuf> {
         names
