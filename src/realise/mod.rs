@@ -4,7 +4,7 @@
 //!  plan ── verify ── unpack ── tree (what is there) ── split (where it goes) ── patch (RUNPATH) ── report ──► outputs
 //! ```
 //!
-//! Nothing of a failed plan stays behind: [`stage`] removes every output it made unless all stages succeeded.
+//! Nothing of a failed plan stays behind: `stage.rs` removes every output it made unless all stages succeeded.
 
 #![deny(clippy::indexing_slicing)]
 
