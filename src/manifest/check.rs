@@ -1,14 +1,13 @@
 //! The judge of redistrib manifests, and what is made of those that pass.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
 use super::json::{Node, Tape, Token};
 use super::{Archive, Entries, Judged, Manifest, Release, Version};
 use crate::error::{Error, Kind, Problem};
 use crate::hash::{Md5, Sha256};
 use crate::relpath::{RelPath, RelPathError};
-use crate::shape::{Field, Need, Record, Rest, Rule, Seen, Text, View};
+use crate::shape::{Field, Need, Record, Rest, Rule, Text};
 use crate::text;
 
 /// Any string.
@@ -259,11 +258,6 @@ impl<'t> Checked<'t> {
     pub fn token_count(&self) -> usize {
         self.tape.tokens().len() + 2 * self.packages.len()
     }
-
-    /// How many package objects (archives) the manifest lists.
-    pub fn archive_count(&self) -> usize {
-        self.packages.len()
-    }
 }
 
 /// Checks the redistrib manifest `text` and keeps it as a tape; `file` is its name in messages.
@@ -348,11 +342,11 @@ fn manifest_of(node: Node<'_, '_>) -> Option<Manifest> {
         release_product: None,
         packages: BTreeMap::new(),
     };
-    for (key, value) in members(node)? {
+    for (key, value) in node.members()? {
         match key {
-            "release_date" => manifest.release_date = Some(string(value)?),
-            "release_label" => manifest.release_label = Some(string(value)?),
-            "release_product" => manifest.release_product = Some(string(value)?),
+            "release_date" => manifest.release_date = Some(value.text()?.to_owned()),
+            "release_label" => manifest.release_label = Some(value.text()?.to_owned()),
+            "release_product" => manifest.release_product = Some(value.text()?.to_owned()),
             _ => {
                 manifest.packages.insert(key.to_owned(), release_of(value)?);
             }
@@ -365,25 +359,26 @@ fn manifest_of(node: Node<'_, '_>) -> Option<Manifest> {
 pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
     let (mut name, mut license, mut license_path, mut version, mut cuda_variant) =
         (None, None, None, None, None);
-    for (key, value) in members(node)? {
+    for (key, value) in node.members()? {
         match key {
-            "name" => name = Some(string(value)?),
-            "license" => license = Some(string(value)?),
-            "license_path" => license_path = Some(string(value)?),
-            "version" => version = Some(text_of(value)?.parse::<Version>().ok()?),
-            "cuda_variant" => cuda_variant = Some(strings(value)?),
+            "name" => name = Some(value.text()?.to_owned()),
+            "license" => license = Some(value.text()?.to_owned()),
+            "license_path" => license_path = Some(value.text()?.to_owned()),
+            "version" => version = Some(value.text()?.parse::<Version>().ok()?),
+            "cuda_variant" => cuda_variant = Some(value.texts()?),
             _ => {}
         }
     }
     let mut platforms = BTreeMap::new();
-    for (key, value) in members(node)? {
+    for (key, value) in node.members()? {
         if RELEASE.fields.iter().any(|field| field.name == key) {
             continue;
         }
         let entries = match cuda_variant {
             None => Entries::Flat(archive_of(value)?),
             Some(_) => {
-                let variants = members(value)?
+                let variants = value
+                    .members()?
                     .map(|(variant, value)| Some((variant.to_owned(), archive_of(value)?)));
                 Entries::Variants(variants.collect::<Option<_>>()?)
             }
@@ -402,8 +397,8 @@ pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
 
 fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
     let (mut relative_path, mut sha256, mut md5, mut size_bytes) = (None, None, None, None);
-    for (key, value) in members(node)? {
-        let text = text_of(value)?;
+    for (key, value) in node.members()? {
+        let text = value.text()?;
         match key {
             "relative_path" => relative_path = Some(text.to_owned()),
             "sha256" => sha256 = Sha256::from_hex(text).ok(),
@@ -419,41 +414,6 @@ fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
         size_bytes: size_bytes?,
         _judged: Judged,
     })
-}
-
-/// What `node` is; looking at JSON cannot fail.
-fn look<'a, 't>(node: Node<'a, 't>) -> Seen<Node<'a, 't>> {
-    let seen: Result<_, Infallible> = node.look();
-    let Ok(seen) = seen;
-    seen
-}
-
-fn members<'a, 't>(node: Node<'a, 't>) -> Option<impl Iterator<Item = (&'a str, Node<'a, 't>)>> {
-    if let Seen::Record(members) = look(node) {
-        Some(members)
-    } else {
-        None
-    }
-}
-
-fn text_of<'a>(node: Node<'a, '_>) -> Option<&'a str> {
-    if let Seen::Text(text) = look(node) {
-        Some(text)
-    } else {
-        None
-    }
-}
-
-fn string(node: Node<'_, '_>) -> Option<String> {
-    text_of(node).map(str::to_owned)
-}
-
-fn strings(node: Node<'_, '_>) -> Option<Vec<String>> {
-    if let Seen::List(items) = look(node) {
-        items.map(string).collect()
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]
@@ -571,7 +531,7 @@ mod tests {
             let value = value(&keys, &mut tokens);
             assert!(tokens.next().is_none());
             assert_eq!(checked.tokens().count(), checked.token_count());
-            assert_eq!(checked.archive_count(), 2);
+            assert_eq!(checked.packages.len(), 2);
 
             let mut expected: serde_json::Value = serde_json::from_str(text).unwrap();
             let (flat, nested) = if text == MANIFEST {

@@ -240,6 +240,42 @@ impl Node<'_, '_> {
     }
 }
 
+/// What a value that was judged already is read with: `None` is another kind of value.
+impl<'a, 't> Node<'a, 't> {
+    /// The value itself; a tape is always at hand, so nothing can go wrong.
+    pub(crate) fn seen(self) -> Seen<Node<'a, 't>> {
+        let Ok(seen) = self.look();
+        seen
+    }
+
+    /// The members of an object, in the order of the text.
+    pub(crate) fn members(self) -> Option<Members<'a, 't>> {
+        match self.seen() {
+            Seen::Record(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// A string, borrowed from the tape.
+    pub(crate) fn text(self) -> Option<&'a str> {
+        match self.seen() {
+            Seen::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The strings of a list.
+    pub(crate) fn texts(self) -> Option<Vec<String>> {
+        match self.seen() {
+            Seen::List(mut items) => items.try_fold(Vec::new(), |mut texts, item| {
+                texts.push(item.text()?.to_owned());
+                Some(texts)
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl<'a, 't> View for Node<'a, 't> {
     type Text = &'a str;
     type Members = Members<'a, 't>;

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Problem};
 use crate::manifest::json::{Node, Tape};
 use crate::manifest::{Archive, Entries, NAME, Platform, RELEASE, Release, release_of};
 use crate::relpath::RelPath;
-use crate::shape::{Field, Finding, Need, Path, Record, Rest, Rule, Seen, Spot, Text, View};
+use crate::shape::{Field, Finding, Need, Path, Record, Rest, Rule, Seen, Spot, Text};
 use crate::text;
 
 /// The only version of plans there is so far.
@@ -234,15 +234,15 @@ struct Parts<'a, 't> {
 
 /// `None` unless `root` passed [`PLAN`].
 fn parts_of<'a, 't>(root: Node<'a, 't>) -> Option<Parts<'a, 't>> {
-    let string = |key| string(member(root, key)?);
-    let variant = match look(member(root, "variant")?) {
+    let string = |key| Some(member(root, key)?.text()?.to_owned());
+    let variant = match member(root, "variant")?.seen() {
         Seen::Null => None,
         Seen::Text(variant) => Some(variant.to_owned()),
         _ => return None,
     };
-    let dependencies = members(member(root, "dependencies")?)?;
+    let dependencies = texts(member(root, "dependencies")?)?;
     let outputs = match member(root, "outputs") {
-        Some(outputs) => members(outputs)?
+        Some(outputs) => texts(outputs)?
             .map(|(name, path)| Some((name.parse().ok()?, path?.into())))
             .collect(),
         None => Some(BTreeMap::new()),
@@ -256,11 +256,11 @@ fn parts_of<'a, 't>(root: Node<'a, 't>) -> Option<Parts<'a, 't>> {
         variant,
         release: release_of(member(root, "release")?)?,
         src: string("src")?.into(),
-        driver_paths: strings(member(root, "driverPaths")?)?,
+        driver_paths: member(root, "driverPaths")?.texts()?,
         dependencies: dependencies
             .map(|(name, path)| Some((name.to_owned(), path?.into())))
             .collect::<Option<_>>()?,
-        allowed_missing: strings(member(root, "allowedMissing")?)?,
+        allowed_missing: member(root, "allowedMissing")?.texts()?,
         outputs: outputs?,
     })
 }
@@ -419,42 +419,16 @@ fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
     }
 }
 
-fn look<'a, 't>(node: Node<'a, 't>) -> Seen<Node<'a, 't>> {
-    let Ok(seen) = node.look();
-    seen
+/// The members of an object of strings.
+fn texts<'a>(node: Node<'a, '_>) -> Option<impl Iterator<Item = (&'a str, Option<String>)>> {
+    let members = node.members()?;
+    Some(members.map(|(key, value)| (key, value.text().map(str::to_owned))))
 }
 
 fn member<'a, 't>(node: Node<'a, 't>, name: &str) -> Option<Node<'a, 't>> {
-    let Seen::Record(mut members) = look(node) else {
-        return None;
-    };
-    members
+    node.members()?
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
-}
-
-/// The members of a record of strings.
-fn members<'a>(node: Node<'a, '_>) -> Option<impl Iterator<Item = (&'a str, Option<String>)>> {
-    let Seen::Record(members) = look(node) else {
-        return None;
-    };
-    Some(members.map(|(key, value)| (key, string(value))))
-}
-
-fn string(node: Node<'_, '_>) -> Option<String> {
-    if let Seen::Text(text) = look(node) {
-        Some(text.to_owned())
-    } else {
-        None
-    }
-}
-
-fn strings(node: Node<'_, '_>) -> Option<Vec<String>> {
-    if let Seen::List(items) = look(node) {
-        items.map(string).collect()
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! What is refused, in which words, and that nothing is left behind.
 
-use super::{Package, binary, library, text};
-use crate::support::nvidia_archive::{Content, Member};
+use super::{Package, binary, library, link, text};
 use crate::support::{run, tool};
 
 #[test]
@@ -80,10 +79,6 @@ fn a_flipped_byte_is_refused() {
 
 #[test]
 fn a_dangling_link_is_refused() {
-    let link = |path: &str, target: &str| Member {
-        path: path.to_owned(),
-        content: Content::Link(target.to_owned()),
-    };
     let package = Package::new(
         "cuda_foo",
         "linux-x86_64",

@@ -195,6 +195,14 @@ fn binary(path: &str, bytes: Vec<u8>) -> Member {
     }
 }
 
+/// A symbolic link.
+fn link(path: &str, target: &str) -> Member {
+    Member {
+        path: path.to_owned(),
+        content: Content::Link(target.to_owned()),
+    }
+}
+
 /// A member that is a text.
 fn text(path: &str) -> Member {
     Member {

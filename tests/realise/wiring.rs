@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::{DRIVER, Package, binary, library, text};
+use super::{DRIVER, Package, binary, library, link, text};
 use crate::support::nvidia_archive::{Content, Member, PLATFORM, members};
 use crate::support::{run, skip, tool};
 
@@ -176,10 +176,6 @@ fn other_machines_and_static_programs_are_left_alone() {
 
 #[test]
 fn links_lead_to_the_same_file_in_its_output() {
-    let link = |path: &str, target: &str| Member {
-        path: path.to_owned(),
-        content: Content::Link(target.to_owned()),
-    };
     let package = Package::new(
         "cuda_foo",
         "linux-x86_64",
