@@ -6,7 +6,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::text;
+use crate::text::{self, Position};
 
 /// How many problems the renderer shows before it only counts the rest.
 pub const SHOWN_PROBLEMS: usize = 20;
@@ -30,6 +30,76 @@ impl Kind {
             Kind::Usage => 2,
             Kind::Fault => 3,
         }
+    }
+}
+
+/// How grave a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Odd, but nothing breaks.
+    Warning,
+    /// Not acceptable.
+    Error,
+}
+
+impl Severity {
+    /// `warning` or `error`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
+}
+
+/// One thing that is wrong with a text or a value, in its parts: what machines read, and the [`Problem`] that people do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How grave it is.
+    pub severity: Severity,
+    /// Which kind of problem it is; stable: `missing-key`, `value`.
+    pub code: &'static str,
+    /// The file, safe to show; empty for a value that is in none.
+    pub file: String,
+    /// Where in the file; `None` when that is not known or it is about the whole file.
+    pub position: Option<Position>,
+    /// The attribute path; empty for the whole value, or text that is no value.
+    pub path: String,
+    /// Completes `expected ...`.
+    pub expected: String,
+    /// Completes `found ...`.
+    pub found: String,
+    /// What to try, in one sentence without a period.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.severity {
+            Severity::Error => {}
+            Severity::Warning => f.write_str("warning: ")?,
+        }
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl Problem for Diagnostic {
+    fn place(&self) -> Option<String> {
+        let mut place = self.file.clone();
+        if let Some(position) = self.position {
+            let _ = write!(place, ":{position}");
+        }
+        if !self.path.is_empty() {
+            let between = if place.is_empty() { "" } else { ": " };
+            let _ = write!(place, "{between}`{}`", self.path);
+        }
+        (!place.is_empty()).then_some(place)
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
     }
 }
 
@@ -60,6 +130,8 @@ pub trait Problem: std::error::Error + Send + Sync + 'static {
 pub struct Error {
     first: Box<dyn Problem>,
     rest: Vec<Box<dyn Problem>>,
+    /// How many more there are that nobody kept.
+    more: usize,
 }
 
 impl Error {
@@ -72,7 +144,14 @@ impl Error {
         Some(Error {
             first,
             rest: problems.collect(),
+            more: 0,
         })
+    }
+
+    /// The same with `more` further problems that are only counted.
+    pub fn and_more(mut self, more: usize) -> Error {
+        self.more = more;
+        self
     }
 
     /// The problems, first one first; never empty.
@@ -115,14 +194,15 @@ impl Error {
             }
             render_problem(&mut out, problem);
         }
-        let total = self.rest.len() + 1;
-        if total > SHOWN_PROBLEMS {
-            let _ = write!(out, "\nand {} more", total - SHOWN_PROBLEMS);
+        let more = (self.rest.len() + 1).saturating_sub(SHOWN_PROBLEMS) + self.more;
+        if more > 0 {
+            let _ = write!(out, "\nand {more} more");
         }
         out
     }
 }
 
+/// Appends one paragraph: place, what is wrong and its causes, then the hint on a line of its own.
 fn render_problem(out: &mut String, problem: &dyn Problem) {
     if let Some(place) = problem.place() {
         let _ = write!(out, "{place}: ");
@@ -143,6 +223,7 @@ impl<P: Problem> From<P> for Error {
         Error {
             first: Box::new(problem),
             rest: Vec::new(),
+            more: 0,
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Outside text (file names, JSON strings, archive entries) made safe to show.
+//! Outside text (file names, JSON strings, archive entries) made safe to show, and positions in texts.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// How many characters of outside text a message shows.
 pub const SHOWN_CHARS: usize = 80;
@@ -44,6 +44,43 @@ fn is_unsafe(c: char) -> bool {
             | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A position in a text, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Counted from 1; lines end with a line feed.
+    pub line: usize,
+    /// Counted from 1, in characters (Unicode scalar values).
+    pub column: usize,
+}
+
+impl Position {
+    /// The position of the byte `offset` of `text`; past its end means the end. Takes time: for messages only.
+    pub fn of(text: &[u8], offset: usize) -> Position {
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        // Every character has exactly one byte that does not continue another.
+        let characters = before
+            .iter()
+            .skip(start)
+            .filter(|byte| **byte & 0xc0 != 0x80)
+            .count();
+        Position {
+            line,
+            column: characters + 1,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +101,26 @@ mod tests {
         }
         assert_eq!(quote(&"x".repeat(81)), format!("`{}...`", "x".repeat(80)));
         assert_eq!(quote_bytes(b"\xff"), "`\u{fffd}`");
+    }
+
+    #[test]
+    fn positions_count_characters_from_one() {
+        let text = "ab\nä€x\n\n".as_bytes();
+        for (offset, line, column) in [
+            (0, 1, 1),
+            (2, 1, 3),
+            (3, 2, 1),
+            (5, 2, 2),
+            (8, 2, 3),
+            (9, 2, 4),
+            (10, 3, 1),
+            (99, 4, 1),
+        ] {
+            assert_eq!(
+                Position::of(text, offset),
+                Position { line, column },
+                "{offset}"
+            );
+        }
     }
 }

@@ -107,7 +107,7 @@ fn all_real_manifests_are_read_without_loss() {
         let (text, name) = (fs::read(&file).unwrap(), file.display().to_string());
         let mut expected: Value = serde_json::from_slice(&text).unwrap();
         let count = add_hashes(&mut expected);
-        let checked = manifest::check(&text, &name).unwrap();
+        let checked = manifest::check(manifest::Kind::Redistrib, &text, &name).unwrap();
         let keys: Vec<_> = checked.keys().collect();
         assert_eq!(value(&keys, &mut checked.tokens()), expected, "{name}");
 
@@ -178,9 +178,13 @@ fn a_wrong_field_of_a_real_manifest_is_found_in_its_line() {
         let mut shorter = (*line).to_owned();
         shorter.remove(line.rfind('"').unwrap() - 1);
         wrong[number] = &shorter;
-        let error = manifest::check(wrong.join("\n").as_bytes(), "m.json")
-            .err()
-            .unwrap();
+        let error = manifest::check(
+            manifest::Kind::Redistrib,
+            wrong.join("\n").as_bytes(),
+            "m.json",
+        )
+        .err()
+        .unwrap();
         let column = line.find(": \"").unwrap() + 3;
         let place = error.place().unwrap();
         assert!(

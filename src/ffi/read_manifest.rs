@@ -34,6 +34,6 @@ fn read_manifest(host: &Host<'_>, path: Value) -> Result<(), Stop> {
             text::quote(&store_path)
         )));
     }
-    let checked = manifest::check(content.bytes, &name)?;
+    let checked = manifest::check(manifest::Kind::Redistrib, content.bytes, &name)?;
     tape::build(host, &checked)
 }

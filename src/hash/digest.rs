@@ -53,6 +53,18 @@ impl Sha256 {
     pub const NIX32: &'static str =
         "52 characters of Nix's base 32 (digits and lowercase letters without e, o, t, u)";
 
+    /// Reads any of the three notations: hex, SRI, Nix's base 32.
+    ///
+    /// # Errors
+    /// What the notation that it looks like refuses.
+    pub fn from_any(text: &str) -> Result<Sha256, DigestError> {
+        match text.len() {
+            _ if text.contains('-') => Sha256::from_sri(text),
+            52 => Sha256::from_nix32(text),
+            _ => Sha256::from_hex(text),
+        }
+    }
+
     /// Reads 64 lowercase hex digits. Inverse of [`Sha256::to_hex`].
     ///
     /// # Errors

@@ -1,227 +1,252 @@
-//! The judge of redistrib manifests, and what is made of those that pass.
+//! The judge of NVIDIA's files, and what is made of redistrib manifests that pass.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use super::json::{Node, Tape, Token};
-use super::{Archive, Entries, Judged, Manifest, Release, Version};
-use crate::error::{Error, Kind, Problem};
+use super::laws::{self, Said, Scope};
+use super::shapes::{self, REDISTRIB_RELEASE, VARIANT_ENDING};
+use super::{Archive, Entries, Judged, Manifest, Release, Variants, Version};
+use crate::error::{Diagnostic, Error, Kind as Fault, Problem, Severity};
 use crate::hash::{Md5, Sha256};
-use crate::relpath::{RelPath, RelPathError};
-use crate::shape::{Field, Need, Record, Rest, Rule, Text};
+use crate::shape::{Expression, Findings, Rule, Seen, View, judge};
 use crate::text;
 
-/// Any string.
-const STRING: Rule = Rule::Text(&Text {
-    expected: "a string",
-    judge: |_| Ok(()),
-});
+/// The kinds of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A redistrib manifest.
+    Redistrib,
+    /// A feature manifest.
+    Feature,
+    /// A release expression as JSON.
+    Releases,
+}
 
-/// A redistrib manifest, flat or with `cuda_variant`. Source: NVIDIA's redistrib-v2.schema.json and 185 manifests.
-pub static MANIFEST: Record = Record {
-    what: "a redistrib manifest",
-    fields: &[
-        Field {
-            name: "release_date",
-            need: Need::Optional,
-            rule: STRING,
-        },
-        Field {
-            name: "release_label",
-            need: Need::Optional,
-            rule: STRING,
-        },
-        Field {
-            name: "release_product",
-            need: Need::Optional,
-            rule: STRING,
-        },
-    ],
-    rest: Rest::Each {
-        key: &NAME,
-        rule: Rule::Record(&RELEASE),
-    },
-};
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 3] = [Kind::Redistrib, Kind::Feature, Kind::Releases];
 
-/// A release: what a manifest says of one package. Nested by variant exactly if it has `cuda_variant`.
-pub static RELEASE: Record = Record {
-    what: "a release",
-    fields: &[
-        Field {
-            name: "name",
-            need: Need::Required,
-            rule: STRING,
-        },
-        Field {
-            name: "license",
-            need: Need::Required,
-            rule: STRING,
-        },
-        Field {
-            name: "license_path",
-            need: Need::Optional,
-            rule: STRING,
-        },
-        Field {
-            name: "version",
-            need: Need::Required,
-            rule: Rule::Text(&VERSION),
-        },
-        Field {
-            name: "cuda_variant",
-            need: Need::Optional,
-            rule: Rule::List(&STRING),
-        },
-    ],
-    rest: Rest::Depends {
-        key: &NAME,
-        on: "cuda_variant",
-        present: Rule::Record(&VARIANTS),
-        absent: Rule::Record(&PACKAGE),
-    },
-};
-
-/// The archives of one platform by variant.
-static VARIANTS: Record = Record {
-    what: "the packages of one platform by variant",
-    fields: &[],
-    rest: Rest::Each {
-        key: &NAME,
-        rule: Rule::Record(&PACKAGE),
-    },
-};
-
-/// One archive: these four keys and no others in all 5 759 seen.
-static PACKAGE: Record = Record {
-    what: "a package",
-    fields: &[
-        Field {
-            name: "relative_path",
-            need: Need::Required,
-            rule: Rule::Text(&RELATIVE_PATH),
-        },
-        Field {
-            name: "sha256",
-            need: Need::Required,
-            rule: Rule::Text(&SHA256),
-        },
-        Field {
-            name: "md5",
-            need: Need::Required,
-            rule: Rule::Text(&MD5),
-        },
-        Field {
-            name: "size",
-            need: Need::Required,
-            rule: Rule::Text(&SIZE),
-        },
-    ],
-    rest: Rest::Refused,
-};
-
-/// The name of a package, platform or variant. It becomes part of attribute paths and of store paths.
-pub static NAME: Text = Text {
-    expected: NAME_EXPECTED,
-    judge: judge_name,
-};
-
-static VERSION: Text = Text {
-    expected: VERSION_EXPECTED,
-    judge: judge_version,
-};
-
-static SHA256: Text = Text {
-    expected: Sha256::HEX,
-    judge: |text| Sha256::check_hex(text).map_err(|error| error.found().to_owned()),
-};
-
-static MD5: Text = Text {
-    expected: Md5::HEX,
-    judge: |text| Md5::check_hex(text).map_err(|error| error.found().to_owned()),
-};
-
-static SIZE: Text = Text {
-    expected: "a string of decimal digits (bytes)",
-    judge: |text| match text {
-        "" => Err("an empty string".to_owned()),
-        _ if !text.bytes().all(|byte| byte.is_ascii_digit()) => Err(text::quote(text)),
-        _ => text
-            .parse::<u64>()
-            .map(|_| ())
-            .map_err(|_| format!("{}, more than 64 bits can hold", text::quote(text))),
-    },
-};
-
-static RELATIVE_PATH: Text = Text {
-    expected: "a relative path that stays below the product's address",
-    judge: |path| match RelPath::check(path) {
-        Ok(()) => Ok(()),
-        Err(RelPathError::Empty) => Err("an empty string".to_owned()),
-        Err(RelPathError::Absolute { .. }) => {
-            Err(format!("the absolute path {}", text::quote(path)))
+    /// The name of its shape: `redistrib`, `feature`, `releases`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Redistrib => "redistrib",
+            Kind::Feature => "feature",
+            Kind::Releases => "releases",
         }
-        Err(RelPathError::Component { component, .. }) => Err(format!(
-            "{} with the component `{component}`",
-            text::quote(path)
-        )),
-        Err(RelPathError::Character { .. }) => Err(format!(
-            "{} with a backslash or control character",
-            text::quote(path)
-        )),
-    },
-};
+    }
 
-/// What [`judge_name`] reads, for messages.
-pub(super) const NAME_EXPECTED: &str =
-    "a name of letters, digits, `_`, `-`, `.` and `+`, not starting with `.` or `-`";
-
-/// Is `text` a name? The error completes `found ...`.
-pub(super) fn judge_name(text: &str) -> Result<(), String> {
-    let allowed =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
-    match text.as_bytes().first() {
-        None => Err("an empty string".to_owned()),
-        Some(first) if !matches!(first, b'.' | b'-') && text.bytes().all(allowed) => Ok(()),
-        Some(_) => Err(text::quote(text)),
+    /// The kind of a text: the one its file name says, or the one it looks like.
+    fn of(tape: &Tape<'_>, file: &str) -> Kind {
+        let name = file.rsplit('/').next().unwrap_or_default();
+        if name.starts_with("redistrib_") {
+            return Kind::Redistrib;
+        }
+        if name.starts_with("feature_") {
+            return Kind::Feature;
+        }
+        let member = |node: Node<'_, '_>, name: &str| {
+            node.members()
+                .is_some_and(|mut members| members.any(|(key, _)| key == name))
+        };
+        let root = tape.root();
+        let Some(members) = root.members() else {
+            return Kind::Redistrib;
+        };
+        if member(root, "releases") || members.clone().any(|(_, value)| member(value, "releases")) {
+            return Kind::Releases;
+        }
+        let has_outputs = members
+            .filter_map(|(_, value)| value.members())
+            .flatten()
+            .any(|(_, value)| member(value, "outputs"));
+        match has_outputs {
+            true => Kind::Feature,
+            false => Kind::Redistrib,
+        }
     }
 }
 
-/// What [`judge_version`] reads, for messages.
-pub(super) const VERSION_EXPECTED: &str = "a version of digits and dots";
+impl FromStr for Kind {
+    type Err = ();
 
-/// Is `text` a version? The error completes `found ...`.
-pub(super) fn judge_version(text: &str) -> Result<(), String> {
-    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    match text {
-        "" => Err("an empty string".to_owned()),
-        _ if text.split('.').all(part) => Ok(()),
-        _ => Err(text::quote(text)),
+    fn from_str(name: &str) -> Result<Kind, ()> {
+        Kind::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or(())
     }
 }
 
-/// A manifest that passed, still as a tape: what the evaluator is given.
+/// What a file is judged by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judging<'j> {
+    /// As which kind; `None` to recognise it.
+    pub kind: Option<Kind>,
+    /// By this shape, in place of the one of its kind.
+    pub shape: Option<&'j Expression>,
+    /// The product it must be of; `None` for the one its folder is named after, if that is a product of NVIDIA.
+    pub product: Option<&'j str>,
+}
+
+/// All that is to be said of a file.
+#[derive(Debug)]
+pub struct Report {
+    /// What it was judged as: the name of a shape.
+    pub shape: &'static str,
+    /// How many members it has, besides the ones that say what it is: packages, or products.
+    pub members: usize,
+    /// What is wrong or odd, sorted by place.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many problems there are besides, too many to keep.
+    pub more: usize,
+}
+
+impl Report {
+    /// How many of the diagnostics are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let is_meant = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
+        self.diagnostics.iter().filter(is_meant).count()
+    }
+}
+
+/// Judges the JSON `text`, errors and warnings; `file` is its name in messages, and what it says of kind, label and product
+/// counts.
+pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
+    let tape = match Tape::try_parse(text, file) {
+        Ok(tape) => tape,
+        Err(diagnostic) => {
+            return Report {
+                shape: judging.kind.unwrap_or(Kind::Redistrib).name(),
+                members: 0,
+                diagnostics: vec![*diagnostic],
+                more: 0,
+            };
+        }
+    };
+    let kind = judging.kind.unwrap_or_else(|| Kind::of(&tape, file));
+    let (rule, base) = match (judging.shape, shapes::shape(kind.name())) {
+        (Some(expression), _) => (&expression.rule, expression.base),
+        (None, Some(shape)) => (&shape.rule, Some(shape.name)),
+        (None, None) => (&Rule::Anything, None),
+    };
+    let mut parts = file.rsplit('/');
+    let name = parts.next().unwrap_or_default();
+    let folder = parts.next();
+    let said = Said {
+        label: name
+            .strip_prefix("redistrib_")
+            .and_then(|name| name.strip_suffix(".json")),
+        product: judging
+            .product
+            .or(folder.filter(|folder| PRODUCTS.contains(folder))),
+    };
+    let Ok(mut findings) = judge(rule, tape.root());
+    let Ok(()) = obey(base, tape.root(), Scope::All(said), &mut findings);
+    let (diagnostics, more) = tape.diagnose(file, findings);
+    let members = tape.root().members().map_or(0, |members| {
+        members
+            .filter(|(_, value)| matches!(value.seen(), Seen::Record(_)))
+            .count()
+    });
+    Report {
+        shape: base.unwrap_or("anything"),
+        members,
+        diagnostics,
+        more,
+    }
+}
+
+/// NVIDIA's products that have manifests. Source: nixpkgs, `_cuda/db/bootstrap/redist.nix`; the folders of NVIDIA's server.
+const PRODUCTS: &[&str] = &[
+    "cublasmp",
+    "cuda",
+    "cudnn",
+    "cudss",
+    "cuquantum",
+    "cusolvermp",
+    "cusparselt",
+    "cutensor",
+    "nppplus",
+    "nvcomp",
+    "nvjpeg2000",
+    "nvpl",
+    "nvshmem",
+    "nvtiff",
+    "tensorrt",
+];
+
+/// Holds `value` against `rule` and the laws of the named shape `base`: what any door does with any value.
+///
+/// # Errors
+/// The first value that cannot be looked at.
+pub fn problems<V: View>(
+    rule: &Rule,
+    base: Option<&'static str>,
+    value: V,
+) -> Result<Findings<V>, V::Failure> {
+    let mut findings = judge(rule, value)?;
+    obey(base, value, Scope::All(Said::default()), &mut findings)?;
+    Ok(findings)
+}
+
+/// [`problems`] without the warnings.
+///
+/// # Errors
+/// Those of [`problems`].
+pub fn errors<V: View>(
+    rule: &Rule,
+    base: Option<&'static str>,
+    value: V,
+) -> Result<Findings<V>, V::Failure> {
+    let mut findings = judge(rule, value)?;
+    obey(base, value, Scope::Errors, &mut findings)?;
+    Ok(findings)
+}
+
+/// Holds `value` against what goes beyond the rule of the shape `base`.
+fn obey<V: View>(
+    base: Option<&str>,
+    value: V,
+    scope: Scope<'_>,
+    findings: &mut Findings<V>,
+) -> Result<(), V::Failure> {
+    match base {
+        Some("redistrib") => laws::redistrib(value, scope, findings),
+        Some("feature") => laws::feature(value, scope, findings),
+        Some("releases") => laws::releases(value, scope, findings),
+        Some("releasesByPlatform") => laws::releases_by_platform(value, scope, findings),
+        _ => Ok(()),
+    }
+}
+
+/// A JSON text that passed, still as a tape: what the evaluator is given.
 pub struct Checked<'t> {
     tape: Tape<'t>,
-    /// The cells of package objects with their digests, ascending.
+    /// The cells of package objects with their digests, ascending; none but in redistrib manifests.
     packages: Vec<(u32, Sha256)>,
     /// The SRI texts of `packages`, one after the other.
     hashes: String,
-    /// The number of the key `hash`; the tape's own keys come before it, or hold it.
-    hash_key: u32,
+    /// The number of the key `hash`, where it is added; the tape's own keys come before it, or hold it.
+    hash_key: Option<u32>,
 }
 
 /// The length of the SRI text of a SHA-256: `sha256-` and 44 characters.
 const SRI_LENGTH: usize = 51;
 
 impl<'t> Checked<'t> {
-    /// The keys that [`Token::Key`] in [`Checked::tokens`] counts from 0, each once; `hash` is among them.
+    /// The keys that [`Token::Key`] in [`Checked::tokens`] counts from 0, each once; `hash` is among them if it is added.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         let own = self.tape.keys();
-        let is_extra = usize::try_from(self.hash_key).is_ok_and(|number| number == own.len());
+        let number = self
+            .hash_key
+            .and_then(|number| usize::try_from(number).ok());
+        let is_extra = number.is_some_and(|number| number == own.len());
         own.chain(is_extra.then_some("hash"))
     }
 
-    /// The checked value: the text's own tokens, each package object having one more member, first of all: `hash`, its
-    /// `sha256` as an SRI text.
+    /// The checked value: the text's own tokens. In a redistrib manifest each package object has one more member, first of
+    /// all: `hash`, its `sha256` as an SRI text.
     ///
     /// A value is one token, or [`Token::List`]`(n)` and n values, or [`Token::Attrs`]`(n)` and n times
     /// [`Token::Key`] and a value. The first token begins the whole value.
@@ -235,8 +260,10 @@ impl<'t> Checked<'t> {
             .peekable();
         self.tape.tokens().flat_map(move |token| {
             let cell = cells.next().unwrap_or(u32::MAX);
-            let (token, added) = match (token, packages.peek()) {
-                (Token::Attrs(count), Some((number, package))) if *package == cell => {
+            let (token, added) = match (token, packages.peek(), self.hash_key) {
+                (Token::Attrs(count), Some((number, package)), Some(hash_key))
+                    if *package == cell =>
+                {
                     let start = number * SRI_LENGTH;
                     let sri = self
                         .hashes
@@ -245,7 +272,7 @@ impl<'t> Checked<'t> {
                     packages.next();
                     (
                         Token::Attrs(count + 1),
-                        Some([Token::Key(self.hash_key), Token::String(sri)]),
+                        Some([Token::Key(hash_key), Token::String(sri)]),
                     )
                 }
                 _ => (token, None),
@@ -260,40 +287,42 @@ impl<'t> Checked<'t> {
     }
 }
 
-/// Checks the redistrib manifest `text` and keeps it as a tape; `file` is its name in messages.
+/// Checks the `text` of a `kind` and keeps it as a tape; `file` is its name in messages.
 ///
 /// # Errors
-/// Rejected: all problems of the text, sorted by place.
-pub fn check<'t>(text: &'t [u8], file: &str) -> Result<Checked<'t>, Error> {
-    let tape = Tape::parse(text, file)?;
-    tape.judge(file, &Rule::Record(&MANIFEST))?;
-    let sha256_key = tape.key_number("sha256");
+/// Rejected: all problems of the text, sorted by place; warnings are left out.
+pub fn check<'t>(kind: Kind, text: &'t [u8], file: &str) -> Result<Checked<'t>, Error> {
+    let tape = checked_tape(kind, text, file)?;
     let mut packages = Vec::new();
-    let mut object = 0;
-    let mut is_digest = false;
-    for (cell, token) in (0..).zip(tape.tokens()) {
-        match token {
-            Token::Attrs(_) => object = cell,
-            // In a manifest that passed, a string below the key `sha256` is a package object's: packages, platforms and
-            // variants of that name are objects, and a package object holds strings only, so it is the one begun last.
-            Token::String(text) if is_digest => {
-                packages.push((
-                    object,
-                    Sha256::from_hex(text).map_err(|_| unexpected(file))?,
-                ));
+    let mut hash_key = None;
+    if kind == Kind::Redistrib {
+        let sha256_key = tape.key_number("sha256");
+        let mut object = 0;
+        let mut is_digest = false;
+        for (cell, token) in (0..).zip(tape.tokens()) {
+            match token {
+                Token::Attrs(_) => object = cell,
+                // In a manifest that passed, a string below the key `sha256` is a package object's: packages, platforms and
+                // variants of that name are objects, and a package object holds strings only, so it is the one begun last.
+                Token::String(text) if is_digest => {
+                    packages.push((
+                        object,
+                        Sha256::from_hex(text).map_err(|_| unexpected(file))?,
+                    ));
+                }
+                _ => {}
             }
-            _ => {}
+            is_digest = matches!(token, Token::Key(key) if Some(key) == sha256_key);
         }
-        is_digest = matches!(token, Token::Key(key) if Some(key) == sha256_key);
+        hash_key = Some(match tape.key_number("hash") {
+            Some(number) => number,
+            None => u32::try_from(tape.keys().len()).map_err(|_| unexpected(file))?,
+        });
     }
     let mut hashes = String::with_capacity(packages.len() * SRI_LENGTH);
     for (_, sha256) in &packages {
         sha256.push_sri(&mut hashes);
     }
-    let hash_key = match tape.key_number("hash") {
-        Some(number) => number,
-        None => u32::try_from(tape.keys().len()).map_err(|_| unexpected(file))?,
-    };
     Ok(Checked {
         tape,
         packages,
@@ -305,11 +334,19 @@ pub fn check<'t>(text: &'t [u8], file: &str) -> Result<Checked<'t>, Error> {
 /// Checks the redistrib manifest `text` and reads it; `file` is its name in messages.
 ///
 /// # Errors
-/// Rejected: all problems of the text, sorted by place.
+/// Rejected: all problems of the text, sorted by place; warnings are left out.
 pub fn read(text: &[u8], file: &str) -> Result<Manifest, Error> {
-    let tape = Tape::parse(text, file)?;
-    tape.judge(file, &Rule::Record(&MANIFEST))?;
+    let tape = checked_tape(Kind::Redistrib, text, file)?;
     manifest_of(tape.root()).ok_or_else(|| unexpected(file).into())
+}
+
+fn checked_tape<'t>(kind: Kind, text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
+    let tape = Tape::parse(text, file)?;
+    let shape = shapes::shape(kind.name());
+    let rule = shape.map_or(&Rule::Anything, |shape| &shape.rule);
+    let Ok(findings) = errors(rule, Some(kind.name()), tape.root());
+    tape.report(file, findings)?;
+    Ok(tape)
 }
 
 /// What cannot happen: a value that passed does not read.
@@ -320,8 +357,8 @@ struct Unexpected {
 }
 
 impl Problem for Unexpected {
-    fn kind(&self) -> Kind {
-        Kind::Fault
+    fn kind(&self) -> Fault {
+        Fault::Fault
     }
 
     fn place(&self) -> Option<String> {
@@ -355,9 +392,9 @@ fn manifest_of(node: Node<'_, '_>) -> Option<Manifest> {
     Some(manifest)
 }
 
-/// The release in `node`; `None` unless it passed [`RELEASE`].
+/// The release in `node`; `None` unless it passed the shape `redistribRelease`.
 pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
-    let (mut name, mut license, mut license_path, mut version, mut cuda_variant) =
+    let (mut name, mut license, mut license_path, mut version, mut variants) =
         (None, None, None, None, None);
     for (key, value) in node.members()? {
         match key {
@@ -365,16 +402,25 @@ pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
             "license" => license = Some(value.text()?.to_owned()),
             "license_path" => license_path = Some(value.text()?.to_owned()),
             "version" => version = Some(value.text()?.parse::<Version>().ok()?),
-            "cuda_variant" => cuda_variant = Some(value.texts()?),
+            marker if marker.ends_with(VARIANT_ENDING) => {
+                variants = Some(Variants {
+                    key: marker.to_owned(),
+                    values: value.texts()?,
+                });
+            }
             _ => {}
         }
     }
     let mut platforms = BTreeMap::new();
     for (key, value) in node.members()? {
-        if RELEASE.fields.iter().any(|field| field.name == key) {
+        let is_field = REDISTRIB_RELEASE
+            .fields
+            .iter()
+            .any(|field| field.name == key);
+        if is_field || key.ends_with(VARIANT_ENDING) {
             continue;
         }
-        let entries = match cuda_variant {
+        let entries = match variants {
             None => Entries::Flat(archive_of(value)?),
             Some(_) => {
                 let variants = value
@@ -390,7 +436,7 @@ pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
         license: license?,
         license_path,
         version: version?,
-        cuda_variant,
+        variants,
         platforms,
     })
 }
@@ -471,7 +517,7 @@ mod tests {
         );
         assert_eq!(cudart.license_path(), Some("cuda_cudart/LICENSE.txt"));
         assert_eq!(
-            (cudart.version().as_str(), cudart.cuda_variant()),
+            (cudart.version().as_str(), cudart.variants()),
             ("12.9.79", None)
         );
         let Entries::Flat(archive) = &cudart.platforms()[&"linux-x86_64".parse().unwrap()] else {
@@ -481,8 +527,14 @@ mod tests {
         assert_eq!(archive.md5.to_hex(), "41e8dbbbcf7ccc7b3f6ec0a4ca57a7e1");
         let cudnn = &manifest.packages()["cudnn"];
         assert_eq!(
-            (cudnn.license_path(), cudnn.cuda_variant()),
-            (None, Some(&["12".to_owned()][..]))
+            (cudnn.license_path(), cudnn.variants()),
+            (
+                None,
+                Some(&Variants {
+                    key: "cuda_variant".to_owned(),
+                    values: vec!["12".to_owned()],
+                })
+            )
         );
         let Entries::Variants(variants) = &cudnn.platforms()[&"linux-riscv64".parse().unwrap()]
         else {
@@ -521,7 +573,7 @@ mod tests {
             .replace("cuda_cudart\":", "hash\":")
             .replace("cudnn\":", "sha256\":");
         for text in [MANIFEST, &odd] {
-            let checked = check(text.as_bytes(), "x.json").unwrap();
+            let checked = check(Kind::Redistrib, text.as_bytes(), "x.json").unwrap();
             let keys: Vec<_> = checked.keys().collect();
             let mut distinct = keys.clone();
             distinct.sort_unstable();
@@ -552,7 +604,7 @@ mod tests {
     fn refusal_of(text: &str) -> String {
         let error = read(text.as_bytes(), "redistrib_12.9.1.json").unwrap_err();
         assert!(error.is_rejected());
-        let same = check(text.as_bytes(), "redistrib_12.9.1.json")
+        let same = check(Kind::Redistrib, text.as_bytes(), "redistrib_12.9.1.json")
             .err()
             .unwrap();
         assert_eq!(same.render(), error.render());

@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::{parse, syntax};
-use crate::error::Error;
-use crate::shape::{Finding, Rule, Seen, Step, View};
+use crate::error::{Diagnostic, Error};
+use crate::shape::{Findings, Rule, Seen, Step, View};
 
 /// One token of a tape, in the order of the text. A container is followed by its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -92,6 +92,11 @@ impl<'t> Tape<'t> {
     /// Rejected: bytes that are not UTF-8, text that is not one JSON value, more than 127 levels of nesting, a text of
     /// 4 GiB or more. Each with file, line and column.
     pub fn parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
+        Tape::try_parse(text, file).map_err(|diagnostic| Error::from(*diagnostic))
+    }
+
+    /// [`Tape::parse`], the refusal in its parts.
+    pub(super) fn try_parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Box<Diagnostic>> {
         let text = syntax::utf8(text, file)?;
         parse::parse(text).map_err(|error| syntax::refusal(text, file, &error))
     }
@@ -127,15 +132,24 @@ impl<'t> Tape<'t> {
     ///
     /// # Errors
     /// Rejected: as described.
-    pub(crate) fn report(
-        &self,
-        file: &str,
-        findings: Vec<Finding<Node<'_, 't>>>,
-    ) -> Result<(), Error> {
+    pub(crate) fn report(&self, file: &str, findings: Findings<Node<'_, 't>>) -> Result<(), Error> {
         if findings.is_empty() && self.notes.is_empty() {
             return Ok(());
         }
-        syntax::report(self, file, findings)
+        let (diagnostics, more) = self.diagnose(file, findings);
+        match Error::from_problems(diagnostics) {
+            Some(error) => Err(error.and_more(more)),
+            None => Ok(()),
+        }
+    }
+
+    /// `findings` and what the text must not hold in any case, sorted by place; and how many there are besides.
+    pub(super) fn diagnose(
+        &self,
+        file: &str,
+        findings: Findings<Node<'_, 't>>,
+    ) -> (Vec<Diagnostic>, usize) {
+        syntax::diagnose(self, file, findings)
     }
 
     /// The number of the key `name`, if it occurs.

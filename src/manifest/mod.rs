@@ -6,15 +6,22 @@
 
 mod check;
 pub mod json;
+mod laws;
 mod parse;
 mod platform;
+mod shapes;
 mod syntax;
+mod texts;
 mod version;
 
 use std::collections::BTreeMap;
 
-pub use check::{Checked, MANIFEST, NAME, RELEASE, check, read, release_of};
+pub use check::{
+    Checked, Judging, Kind, Report, check, errors, inspect, problems, read, release_of,
+};
 pub use platform::{Platform, PlatformError};
+pub use shapes::{REDISTRIB_RELEASE, TABLE, shape};
+pub use texts::NAME;
 pub use version::{Version, VersionError};
 
 use crate::hash::{Expected, Md5, Sha256};
@@ -35,16 +42,25 @@ pub struct Release {
     license: String,
     license_path: Option<String>,
     version: Version,
-    cuda_variant: Option<Vec<String>>,
+    variants: Option<Variants>,
     platforms: BTreeMap<Platform, Entries>,
+}
+
+/// The variants of a release, as its key that ends in `_variant` lists them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// The key: `cuda_variant`. What stands before `_variant` is how the variants' names begin.
+    pub key: String,
+    /// What follows in each name: `["12", "13.2"]` for `cuda12` and `cuda13.2`.
+    pub values: Vec<String>,
 }
 
 /// What a release has for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entries {
-    /// One archive; the release has no `cuda_variant`.
+    /// One archive; the release lists no variants.
     Flat(Archive),
-    /// An archive per variant (`cuda12`); the release has `cuda_variant`.
+    /// An archive per variant (`cuda12`); the release lists them.
     Variants(BTreeMap<String, Archive>),
 }
 
@@ -109,9 +125,9 @@ impl Release {
         &self.version
     }
 
-    /// The CUDA versions there are archives for (`["11", "12"]`); `None` where platforms hold one archive each.
-    pub fn cuda_variant(&self) -> Option<&[String]> {
-        self.cuda_variant.as_deref()
+    /// The variants there are archives for; `None` where platforms hold one archive each.
+    pub fn variants(&self) -> Option<&Variants> {
+        self.variants.as_ref()
     }
 
     /// What there is for each platform.

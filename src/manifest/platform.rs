@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::check;
+use super::texts;
 
 /// A platform as NVIDIA names it: `linux-x86_64`, `linux-sbsa` (ARM servers), `linux-aarch64` (Jetson), ...
 ///
@@ -14,7 +14,7 @@ pub struct Platform(String);
 
 /// Why a text is no [`Platform`]. Its `Display` is `expected X, found Y`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {}, found {found}", check::NAME_EXPECTED)]
+#[error("expected {}, found {found}", texts::NAME_EXPECTED)]
 pub struct PlatformError {
     found: String,
 }
@@ -61,7 +61,7 @@ impl FromStr for Platform {
     type Err = PlatformError;
 
     fn from_str(text: &str) -> Result<Platform, PlatformError> {
-        check::judge_name(text).map_err(|found| PlatformError { found })?;
+        texts::judge_name(text).map_err(|found| PlatformError { found })?;
         Ok(Platform(text.to_owned()))
     }
 }

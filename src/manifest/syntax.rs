@@ -3,93 +3,42 @@
 use serde_json::error::Category;
 
 use super::json::{Node, NoteKind, Tape};
-use crate::error::{Error, Problem, SHOWN_PROBLEMS};
-use crate::shape::{Finding, Path, Position, Spot, Step};
-use crate::text;
+use crate::error::{Diagnostic, Severity};
+use crate::shape::{Finding, Findings, Path, Spot, Step};
+use crate::text::{self, Position};
 
 /// How deep values may nest, the outermost counting as 1; serde_json's own limit, which keeps the stack small.
 const LEVELS: usize = 127;
 
-#[derive(Debug, thiserror::Error)]
-enum JsonProblem {
-    #[error("expected UTF-8 text, found the byte 0x{byte:02x}")]
-    Utf8 {
-        file: String,
-        position: Position,
-        byte: u8,
-    },
-    #[error("expected a text of less than 4 GiB, found {size_bytes} bytes")]
-    TooLong { file: String, size_bytes: usize },
-    #[error("expected {expected}, found {found}")]
-    Syntax {
-        file: String,
-        position: Position,
-        expected: String,
-        found: String,
-        hint: Option<&'static str>,
-    },
-    #[error("expected {expected}, found {found}")]
-    Content {
-        file: String,
-        position: Position,
-        path: String,
-        expected: String,
-        found: String,
-        hint: Option<String>,
-    },
-}
-
-impl Problem for JsonProblem {
-    fn place(&self) -> Option<String> {
-        Some(match self {
-            JsonProblem::TooLong { file, .. } => file.clone(),
-            JsonProblem::Utf8 { file, position, .. }
-            | JsonProblem::Syntax { file, position, .. } => {
-                format!("{file}:{position}")
-            }
-            JsonProblem::Content {
-                file,
-                position,
-                path,
-                ..
-            } if path.is_empty() => format!("{file}:{position}"),
-            JsonProblem::Content {
-                file,
-                position,
-                path,
-                ..
-            } => format!("{file}:{position}: `{path}`"),
-        })
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            JsonProblem::Syntax { hint, .. } => hint.map(str::to_owned),
-            JsonProblem::Content { hint, .. } => hint.clone(),
-            _ => None,
-        }
+/// An error about the text as such.
+fn about(code: &'static str, file: &str, expected: String, found: String) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        code,
+        file: text::printable(file),
+        position: None,
+        path: String::new(),
+        expected,
+        found,
+        hint: None,
     }
 }
 
 /// `text` as characters, if it is short enough to be numbered.
-pub(super) fn utf8<'t>(text: &'t [u8], file: &str) -> Result<&'t str, Error> {
-    let file = || text::printable(file);
+pub(super) fn utf8<'t>(text: &'t [u8], file: &str) -> Result<&'t str, Box<Diagnostic>> {
     if u32::try_from(text.len()).is_err() {
-        return Err(JsonProblem::TooLong {
-            file: file(),
-            size_bytes: text.len(),
-        }
-        .into());
+        let expected = "a text of less than 4 GiB".to_owned();
+        let found = format!("{} bytes", text.len());
+        return Err(about("size", file, expected, found).into());
     }
     std::str::from_utf8(text).map_err(|error| {
         let offset = error.valid_up_to();
         let byte = text.get(offset).copied().unwrap_or(0);
-        JsonProblem::Utf8 {
-            file: file(),
-            position: Position::of(text, offset),
-            byte,
-        }
-        .into()
+        let found = format!("the byte 0x{byte:02x}");
+        Box::new(Diagnostic {
+            position: Some(Position::of(text, offset)),
+            ..about("utf-8", file, "UTF-8 text".to_owned(), found)
+        })
     })
 }
 
@@ -135,7 +84,7 @@ const EXPECTED: &[(&str, &str)] = &[
 ];
 
 /// Why serde_json could not parse `text`.
-pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Error {
+pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Box<Diagnostic> {
     let message = error.to_string();
     let message = message
         .rsplit_once(" at line ")
@@ -172,14 +121,11 @@ pub(super) fn refusal(text: &str, file: &str, error: &serde_json::Error) -> Erro
             None => format!("JSON ({})", text::printable(message)),
         },
     };
-    JsonProblem::Syntax {
-        file: text::printable(file),
-        position: Position::of(text.as_bytes(), offset),
-        expected,
-        found,
-        hint,
-    }
-    .into()
+    Box::new(Diagnostic {
+        position: Some(Position::of(text.as_bytes(), offset)),
+        hint: hint.map(str::to_owned),
+        ..about("syntax", file, expected, found)
+    })
 }
 
 /// The byte that serde_json complains of: it counts lines and bytes in a line from 1, and column 0 is the line break before.
@@ -196,13 +142,21 @@ fn offset_of(text: &str, error: &serde_json::Error) -> usize {
     offset
 }
 
-/// All of `findings` and of the tape's own notes as one error, sorted by place.
-pub(super) fn report(
+/// How many of a tape's notes are told in full; the others are only counted.
+const KEPT_NOTES: usize = 10_000;
+
+/// All of `findings` and of the tape's own notes, sorted by place; and how many there are besides.
+pub(super) fn diagnose(
     tape: &Tape<'_>,
     file: &str,
-    findings: Vec<Finding<Node<'_, '_>>>,
-) -> Result<(), Error> {
+    findings: Findings<Node<'_, '_>>,
+) -> (Vec<Diagnostic>, usize) {
     let file = text::printable(file);
+    let (findings, more) = findings.into_parts();
+    let mut notes: Vec<_> = tape.notes.iter().collect();
+    notes.sort_by_key(|note| note.cell);
+    let more = more.saturating_add(notes.len().saturating_sub(KEPT_NOTES));
+    notes.truncate(KEPT_NOTES);
     let mut cells = Vec::new();
     for finding in &findings {
         cells.push(match finding.spot {
@@ -210,13 +164,14 @@ pub(super) fn report(
             Spot::KeyOf(node) => node.cell().saturating_sub(1),
         });
     }
-    for note in &tape.notes {
-        cells.push(note.cell);
+    let mut wanted = cells.clone();
+    for note in &notes {
+        wanted.push(note.cell);
         if let NoteKind::DoubledKey { first } = note.what {
-            cells.push(first);
+            wanted.push(first);
         }
     }
-    let positions = positions(tape.text, cells.clone());
+    let positions = positions(tape.text, wanted);
     let position = |cell: u32| {
         let found = positions.binary_search_by_key(&cell, |(cell, _)| *cell);
         found
@@ -224,21 +179,24 @@ pub(super) fn report(
             .and_then(|at| positions.get(at))
             .map_or(Position { line: 1, column: 1 }, |(_, position)| *position)
     };
-    let mut problems = Vec::new();
-    for (finding, cell) in findings.into_iter().zip(&cells) {
+    let mut out = Vec::with_capacity(findings.len() + notes.len());
+    for (finding, cell) in findings.into_iter().zip(cells) {
         let Finding {
+            severity,
+            code,
             path,
             expected,
             found,
             hint,
             ..
         } = finding;
-        let position = position(*cell);
-        problems.push((
-            *cell,
-            JsonProblem::Content {
+        out.push((
+            cell,
+            Diagnostic {
+                severity,
+                code,
                 file: file.clone(),
-                position,
+                position: Some(position(cell)),
                 path,
                 expected,
                 found,
@@ -246,43 +204,41 @@ pub(super) fn report(
             },
         ));
     }
-    let mut notes: Vec<_> = tape.notes.iter().collect();
-    notes.sort_by_key(|note| note.cell);
-    // The others are only counted, and a path may be long: 127 keys of any length.
-    let shown = notes.iter().take(SHOWN_PROBLEMS).map(|note| note.cell);
-    let paths = tape.paths_to(shown, |steps| chain(steps, &Path::ROOT));
-    let paths = paths.into_iter().chain(std::iter::repeat(String::new()));
+    let paths = tape.paths_to(notes.iter().map(|note| note.cell), |steps| {
+        chain(steps, &Path::ROOT)
+    });
     for (note, path) in notes.into_iter().zip(paths) {
-        let (expected, found) = match note.what {
+        let (code, expected, found) = match note.what {
             NoteKind::DoubledKey { first } => (
+                "duplicate-key",
                 "each key once".to_owned(),
                 format!("it a second time, first at {}", position(first)),
             ),
             NoteKind::Nul => (
+                "nul",
                 "text without NUL characters, which Nix cannot hold".to_owned(),
                 "one".to_owned(),
             ),
             NoteKind::TooLarge(number) => (
+                "integer",
                 format!("an integer of at most {}", i64::MAX),
                 format!("the number {number}"),
             ),
         };
-        let position = position(note.cell);
-        let problem = JsonProblem::Content {
-            file: file.clone(),
-            position,
-            path,
-            expected,
-            found,
-            hint: None,
-        };
-        problems.push((note.cell, problem));
+        out.push((
+            note.cell,
+            Diagnostic {
+                position: Some(position(note.cell)),
+                path,
+                ..about(code, &file, expected, found)
+            },
+        ));
     }
-    problems.sort_by_key(|(cell, _)| *cell);
-    match Error::from_problems(problems.into_iter().map(|(_, problem)| problem)) {
-        Some(error) => Err(error),
-        None => Ok(()),
-    }
+    out.sort_by_key(|(cell, _)| *cell);
+    (
+        out.into_iter().map(|(_, diagnostic)| diagnostic).collect(),
+        more,
+    )
 }
 
 /// The text of the path that `steps` make below `path`.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use super::check;
+use super::texts;
 
 /// A version: `12.9.86`, `25.5`, `9.8.0.87`.
 ///
@@ -16,7 +16,7 @@ pub struct Version(String);
 
 /// Why a text is no [`Version`]. Its `Display` is `expected X, found Y`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected {}, found {found}", check::VERSION_EXPECTED)]
+#[error("expected {}, found {found}", texts::VERSION_EXPECTED)]
 pub struct VersionError {
     found: String,
 }
@@ -37,7 +37,7 @@ impl FromStr for Version {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Version, VersionError> {
-        check::judge_version(text).map_err(|found| VersionError { found })?;
+        texts::judge_version(text).map_err(|found| VersionError { found })?;
         Ok(Version(text.to_owned()))
     }
 }

@@ -1,14 +1,17 @@
 //! The derivation's JSON, judged again: `.attrs.json`, or the same written by hand.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Judged, OutputName, Plan};
-use crate::error::{Error, Kind, Problem};
+use crate::error::{Error, Kind, Problem, Severity};
 use crate::manifest::json::{Node, Tape};
-use crate::manifest::{Archive, Entries, NAME, Platform, RELEASE, Release, release_of};
+use crate::manifest::{Archive, Entries, NAME, Platform, REDISTRIB_RELEASE, Release, release_of};
 use crate::relpath::RelPath;
-use crate::shape::{Field, Finding, Need, Path, Record, Rest, Rule, Seen, Spot, Text};
+use crate::shape::{
+    Field, Finding, Findings, Path, Record, Ref, Rest, Rule, Seen, Spot, Test, Text,
+};
 use crate::text;
 
 /// The only version of plans there is so far.
@@ -16,21 +19,27 @@ const PLAN_VERSION: i64 = 1;
 
 /// A plan: our own keys, then those with which Nix itself is told how to build.
 static PLAN: Record = Record {
-    what: "a plan",
-    fields: &[
+    what: Cow::Borrowed("a plan"),
+    fields: Cow::Borrowed(&[
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
-        required("product", Rule::Text(&NAME)),
-        required("label", Rule::Text(&LABEL)),
-        required("package", Rule::Text(&NAME)),
-        required("platform", Rule::Text(&NAME)),
-        required("variant", Rule::Nullable(&Rule::Text(&NAME))),
-        required("release", Rule::Record(&RELEASE)),
-        required("src", Rule::Text(&ABSOLUTE)),
-        required("driverPaths", Rule::List(&Rule::Text(&SEARCHED))),
-        required("dependencies", Rule::Record(&DEPENDENCIES)),
-        required("allowedMissing", Rule::List(&Rule::Text(&SONAME))),
+        required("product", Rule::text(&NAME)),
+        required("label", Rule::text(&LABEL)),
+        required("package", Rule::text(&NAME)),
+        required("platform", Rule::text(&NAME)),
+        required("variant", Rule::nullable(&Rule::Text(Ref::Static(&NAME)))),
+        required("release", Rule::record(&REDISTRIB_RELEASE)),
+        required("src", Rule::text(&ABSOLUTE)),
+        required(
+            "driverPaths",
+            Rule::list(&Rule::Text(Ref::Static(&SEARCHED))),
+        ),
+        required("dependencies", Rule::record(&DEPENDENCIES)),
+        required(
+            "allowedMissing",
+            Rule::list(&Rule::Text(Ref::Static(&SONAME))),
+        ),
         // They may come from the command line instead.
-        optional("outputs", Rule::Record(&OUTPUTS)),
+        optional("outputs", Rule::record(&OUTPUTS)),
         // Source: Nix's manual, "Advanced Attributes", and `.attrs.json` as Nix 2.8.0 writes it.
         optional("__contentAddressed", Rule::Anything),
         optional("__impure", Rule::Anything),
@@ -52,81 +61,80 @@ static PLAN: Record = Record {
         optional("requiredSystemFeatures", Rule::Anything),
         optional("system", Rule::Anything),
         optional("unsafeDiscardReferences", Rule::Anything),
-    ],
+    ]),
     rest: Rest::Refused,
+    ordered: &[],
 };
 
 const fn required(name: &'static str, rule: Rule) -> Field {
-    Field {
-        name,
-        need: Need::Required,
-        rule,
-    }
+    Field::required(name, rule, "")
 }
 
 const fn optional(name: &'static str, rule: Rule) -> Field {
-    Field {
-        name,
-        need: Need::Optional,
-        rule,
-    }
+    Field::optional(name, rule, "")
 }
 
 static DEPENDENCIES: Record = Record {
-    what: "store paths by package",
-    fields: &[],
+    what: Cow::Borrowed("store paths by package"),
+    fields: Cow::Borrowed(&[]),
     rest: Rest::Each {
-        key: &NAME,
-        rule: Rule::Text(&SEARCHED),
+        key: Ref::Static(&NAME),
+        rule: Rule::text(&SEARCHED),
     },
+    ordered: &[],
 };
 
 static OUTPUTS: Record = Record {
-    what: "paths by output",
-    fields: &[
-        required(OutputName::Out.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Doc.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Samples.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Python.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Bin.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Dev.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Include.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Lib.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Static.as_str(), Rule::Text(&SEARCHED)),
-        optional(OutputName::Stubs.as_str(), Rule::Text(&SEARCHED)),
-    ],
+    what: Cow::Borrowed("paths by output"),
+    fields: Cow::Borrowed(&[
+        required(OutputName::Out.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Doc.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Samples.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Python.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Bin.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Dev.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Include.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Lib.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Static.as_str(), Rule::text(&SEARCHED)),
+        optional(OutputName::Stubs.as_str(), Rule::text(&SEARCHED)),
+    ]),
     rest: Rest::Refused,
+    ordered: &[],
 };
 
 static LABEL: Text = Text {
-    expected: "a label without control characters",
-    judge: |label| match label {
+    expected: Cow::Borrowed("a label without control characters"),
+    test: Test::By(|label| match label {
         "" => Err("an empty string".to_owned()),
         _ if label.chars().any(char::is_control) => Err(text::quote(label)),
         _ => Ok(()),
-    },
+    }),
+    pattern: None,
 };
 
 static ABSOLUTE: Text = Text {
-    expected: "an absolute path without `.` and `..`",
-    judge: judge_absolute,
+    expected: Cow::Borrowed("an absolute path without `.` and `..`"),
+    test: Test::By(judge_absolute),
+    pattern: None,
 };
 
 /// The dynamic loader splits a RUNPATH at `:` and replaces what begins with `$`: ld.so(8).
 static SEARCHED: Text = Text {
-    expected: "an absolute path without `.`, `..`, `:` and `$`",
-    judge: |path| match path.contains([':', '$']) {
+    expected: Cow::Borrowed("an absolute path without `.`, `..`, `:` and `$`"),
+    test: Test::By(|path| match path.contains([':', '$']) {
         true => Err(text::quote(path)),
         false => judge_absolute(path),
-    },
+    }),
+    pattern: None,
 };
 
 static SONAME: Text = Text {
-    expected: "the soname of a library (a file name without `/`)",
-    judge: |name| match RelPath::new(name) {
+    expected: Cow::Borrowed("the soname of a library (a file name without `/`)"),
+    test: Test::By(|name| match RelPath::new(name) {
         Ok(path) if path.components().count() == 1 => Ok(()),
         _ => Err(text::quote(name)),
-    },
+    }),
+    pattern: None,
 };
 
 fn judge_absolute(path: &str) -> Result<(), String> {
@@ -148,12 +156,12 @@ pub fn read(
     outputs_from_command_line: Option<BTreeMap<OutputName, PathBuf>>,
 ) -> Result<Plan, Error> {
     let tape = Tape::parse(text, file)?;
-    tape.judge(file, &Rule::Record(&PLAN))?;
+    tape.judge(file, &Rule::record(&PLAN))?;
     let unexpected = || PlanProblem::Unexpected {
         file: text::printable(file),
     };
     let mut parts = parts_of(tape.root()).ok_or_else(unexpected)?;
-    let mut findings = Vec::new();
+    let mut findings = Findings::default();
     let archive = select(&parts, &mut findings);
     match outputs_from_command_line {
         Some(outputs) => {
@@ -266,10 +274,7 @@ fn parts_of<'a, 't>(root: Node<'a, 't>) -> Option<Parts<'a, 't>> {
 }
 
 /// The one archive of the release, if it is for the platform and variant that the plan names.
-fn select<'a, 't>(
-    parts: &Parts<'a, 't>,
-    findings: &mut Vec<Finding<Node<'a, 't>>>,
-) -> Option<Archive> {
+fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) -> Option<Archive> {
     let Parts {
         root,
         platform,
@@ -333,6 +338,8 @@ fn finding<'a, 't>(
         };
     }
     Finding {
+        severity: Severity::Error,
+        code: "plan",
         spot: Spot::Value(node),
         path,
         expected,
@@ -400,7 +407,7 @@ fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
         let judged = path
             .to_str()
             .ok_or_else(|| text::quote(&path.to_string_lossy()))
-            .and_then(SEARCHED.judge);
+            .and_then(|path| SEARCHED.judge(path));
         if let Err(found) = judged {
             return Err(typed(
                 &format!("{} for the output `{name}`", SEARCHED.expected),
@@ -587,7 +594,7 @@ mod tests {
 
     #[test]
     fn the_table_names_every_output() {
-        let names: Vec<_> = OUTPUTS.fields.iter().map(|field| field.name).collect();
+        let names: Vec<_> = OUTPUTS.fields.iter().map(|field| &*field.name).collect();
         assert_eq!(names, OutputName::ALL.map(OutputName::as_str));
     }
 }

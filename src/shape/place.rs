@@ -95,43 +95,6 @@ fn write_key(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
     }
 }
 
-/// A position in a text, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// Counted from 1; lines end with a line feed.
-    pub line: usize,
-    /// Counted from 1, in characters (Unicode scalar values).
-    pub column: usize,
-}
-
-impl Position {
-    /// The position of the byte `offset` of `text`; past its end means the end. Takes time: for messages only.
-    pub fn of(text: &[u8], offset: usize) -> Position {
-        let before = text.get(..offset).unwrap_or(text);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        // Every character has exactly one byte that does not continue another.
-        let characters = before
-            .iter()
-            .skip(start)
-            .filter(|byte| **byte & 0xc0 != 0x80)
-            .count();
-        Position {
-            line,
-            column: characters + 1,
-        }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,26 +129,5 @@ mod tests {
             root.key(&"k".repeat(99)).to_string(),
             format!("{}...", "k".repeat(60))
         );
-    }
-
-    #[test]
-    fn positions_count_characters_from_one() {
-        let text = "ab\nä€x\n\n".as_bytes();
-        for (offset, line, column) in [
-            (0, 1, 1),
-            (2, 1, 3),
-            (3, 2, 1),
-            (5, 2, 2),
-            (8, 2, 3),
-            (9, 2, 4),
-            (10, 3, 1),
-            (99, 4, 1),
-        ] {
-            assert_eq!(
-                Position::of(text, offset),
-                Position { line, column },
-                "{offset}"
-            );
-        }
     }
 }

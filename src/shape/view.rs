@@ -7,7 +7,7 @@
 /// where a rule names it. Dispatch is static: the engine is compiled once per kind of view.
 pub trait View: Copy {
     /// Text of a string or a key.
-    type Text: AsRef<str>;
+    type Text: AsRef<str> + Clone;
     /// The members of a record, each key once or more, in their own order. Cloned to walk them twice.
     type Members: Iterator<Item = (Self::Text, Self)> + Clone;
     /// The items of a list, in order.
