@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of this file; the loader compares it before it calls anything. */
-#define CRD_ABI 1u
+#define CRD_ABI 2u
 
 /* One call of a builtin; owned by the shim. */
 typedef struct crd_call crd_call;
@@ -63,6 +63,20 @@ typedef struct crd_attr {
     crd_value value;
 } crd_attr;
 
+/* What a forced value is. What is in a list or set is not forced. */
+typedef struct crd_seen {
+    int32_t kind;  /* enum crd_kind */
+    size_t count;  /* bytes of a string, items of a list, attributes of a set */
+    union {
+        int64_t integer;        /* a boolean is 0 or 1 */
+        double number;
+        const char *text;
+        const crd_value *items; /* in their order */
+        const crd_attr *attrs;  /* in the order of their names */
+    } as;
+    crd_text context; /* of a string: the first store path it depends on; empty when there is none */
+} crd_seen;
+
 /* What one operation of a tape makes. */
 enum crd_make {
     CRD_MAKE_NULL = 0,
@@ -96,17 +110,20 @@ typedef struct crd_tape {
 
 /* The evaluator, as the core sees it. */
 typedef struct crd_host {
-    /* Forces a value; its enum crd_kind. */
-    int (*kind)(crd_call *, crd_value, int32_t *kind);
-    /* Forces a string. `context`: the first store path it depends on, empty when there is none. */
-    int (*string)(crd_call *, crd_value, crd_text *text, crd_text *context);
-    /* Forces a set (not what is in it); its attributes in the order of their names. */
-    int (*attrs)(crd_call *, crd_value, const crd_attr **attrs, size_t *count);
-    /* `builtins.readFile`: the content (any bytes but NUL), the first store path in its context (or
-       empty), and the path for messages. */
-    int (*read_file)(crd_call *, crd_value path, crd_text *bytes, crd_text *context, crd_text *name);
-    /* Opens a regular file that the evaluator lets through, for reading; the core closes it. */
-    int (*open_file)(crd_call *, crd_value path, int32_t *fd, crd_text *name);
+    /* Forces a value and says what it is. Asked again, the answer is the same, with the same handles. */
+    int (*look)(crd_call *, crd_value, crd_seen *seen);
+    /* Where a value was written: that of its attribute, for items that of their list. `file` is empty when that is not
+       known; lines and columns count from 1. */
+    int (*position)(crd_call *, crd_value, crd_text *file, uint32_t *line, uint32_t *column);
+    /* The path that the user gave, as messages show it. Reads nothing. */
+    int (*path_name)(crd_call *, crd_value path, crd_text *name);
+    /* `builtins.import`: the value of a Nix expression in a file. */
+    int (*import)(crd_call *, crd_value path, crd_value *value);
+    /* `builtins.readFile`: the content (any bytes but NUL), and the first store path in its context (or empty). */
+    int (*read_file)(crd_call *, crd_value path, crd_text *bytes, crd_text *context);
+    /* Opens a regular file that the evaluator lets through, for reading; the core closes it. `in_store` is 1 when it lies
+       in the store, where files do not change. */
+    int (*open_file)(crd_call *, crd_value path, int32_t *fd, int32_t *in_store);
     /* Makes the tape's value the result of the builtin. */
     int (*build)(crd_call *, const crd_tape *tape);
     /* Makes an argument the result of the builtin, as it is. */
@@ -117,7 +134,7 @@ typedef struct crd_host {
     int (*fail)(crd_call *, enum crd_error, crd_text message);
 } crd_host;
 
-/* One builtin: `arity` arguments in `args`. */
+/* One builtin: `arity` arguments in `args`. Without any it is a constant, made when it is first used. */
 typedef int (*crd_function)(const crd_host *host, crd_call *call, const crd_value *args);
 typedef struct crd_builtin {
     const char *name;        /* all four live for ever and end with a NUL */

@@ -7,11 +7,13 @@
 #include "nix/expr/primops.hh"
 #include "nix/expr/eval-inline.hh"
 #include "nix/store/globals.hh"
+#include "nix/store/store-api.hh"
 #include "nix/util/signals.hh"
 #else
 #include <primops.hh>
 #include <eval-inline.hh>
 #include <globals.hh>
+#include <store-api.hh>
 #if NIX_MINOR >= 19
 #include <signals.hh>
 #else
@@ -88,17 +90,69 @@ inline void forceAttrs(EvalState & state, Value & value, Position position)
 #endif
 }
 
-// Calls `use(name, value)` for each attribute of a forced set, in the order of the names.
+// Where something was written, kept as Nix keeps it.
+#if NIX_MINOR >= 9
+using Place = PosIdx;
+inline const Place nowhere = noPos;
+#else
+using Place = const Pos *;
+inline const Place nowhere = &noPos;
+#endif
+
+// Calls `use(file, line, column)` if it is known where.
+template<class F> void atPlace([[maybe_unused]] EvalState & state, Place place, F use)
+{
+#if NIX_MINOR >= 13
+    auto pos = state.positions[place];
+    if (!pos.line) return;
+    if (auto path = std::get_if<SourcePath>(&pos.origin)) use(path->to_string(), pos.line, pos.column);
+#elif NIX_MINOR >= 9
+    auto pos = state.positions[place];
+    if (pos && pos.origin == foFile) use(std::string(pos.file), pos.line, pos.column);
+#else
+    if (*place && place->origin == foFile) use(std::string(place->file), place->line, place->column);
+#endif
+}
+
+// Calls `use(name, value, place)` for each attribute of a forced set, in the order of the names.
 template<class F> void eachAttr([[maybe_unused]] EvalState & state, Value & set, F use)
 {
 #if NIX_MINOR >= 22
-    for (auto * attr : set.attrs()->lexicographicOrder(state.symbols)) use(std::string_view(state.symbols[attr->name]), attr->value);
+    for (auto * attr : set.attrs()->lexicographicOrder(state.symbols))
+        use(std::string_view(state.symbols[attr->name]), attr->value, Place(attr->pos));
 #elif NIX_MINOR >= 9
-    for (auto * attr : set.attrs->lexicographicOrder(state.symbols)) use(std::string_view(state.symbols[attr->name]), attr->value);
+    for (auto * attr : set.attrs->lexicographicOrder(state.symbols))
+        use(std::string_view(state.symbols[attr->name]), attr->value, Place(attr->pos));
 #else
-    for (auto * attr : set.attrs->lexicographicOrder()) use(std::string_view(attr->name), attr->value);
+    for (auto * attr : set.attrs->lexicographicOrder()) use(std::string_view(attr->name), attr->value, &*attr->pos);
 #endif
 }
+
+// Calls `use(value)` for each element of a forced list.
+template<class F> void eachElement(Value & list, F use)
+{
+#if NIX_MINOR >= 30
+    for (auto element : list.listView()) use(element);
+#else
+    for (auto element : list.listItems()) use(element);
+#endif
+}
+
+#if NIX_MINOR >= 25
+inline int64_t integerOf(const Value & value) { return value.integer().value; }
+#elif NIX_MINOR >= 22
+inline int64_t integerOf(const Value & value) { return value.integer(); }
+#else
+inline int64_t integerOf(const Value & value) { return value.integer; }
+#endif
+
+#if NIX_MINOR >= 22
+inline bool booleanOf(const Value & value) { return value.boolean(); }
+inline double floatOf(const Value & value) { return value.fpoint(); }
+#else
+inline bool booleanOf(const Value & value) { return value.boolean; }
+inline double floatOf(const Value & value) { return value.fpoint; }
+#endif
 
 inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::string_view text)
 {
@@ -149,6 +203,14 @@ template<class F> void makeList(EvalState & state, Value & value, size_t count, 
 #endif
 }
 
+// Makes `value` the result of applying `function` to `null` when it is first used.
+inline void makeLazy(EvalState & state, Value & value, Value & function)
+{
+    auto nothing = state.allocValue();
+    nothing->mkNull();
+    value.mkApp(&function, nothing);
+}
+
 using Function = void (*)(EvalState &, PositionArg, Value **, Value &);
 
 // A builtin as a value, for an attribute of `builtins.cudaRedist`. Lives for ever, like all of Nix's own.
@@ -193,6 +255,12 @@ inline std::string realisePath(EvalState & state, Position position, Value & val
     auto rewrites = state.realiseContext(context);
     return state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context));
 #endif
+}
+
+// Does a path that `realisePath` returned lie in the store?
+inline bool isInStore(EvalState & state, const std::string & real)
+{
+    return state.store->isInStore(real);
 }
 
 // The path that the user gave, as messages show it. Reads nothing.

@@ -6,6 +6,7 @@
 #include <exception>
 #include <memory>
 #include <stdexcept>
+#include <unordered_map>
 #include <utility>
 
 #include <fcntl.h>
@@ -21,9 +22,12 @@ struct crd_call
     EvalState & state;
     compat::Position position;
     nix::ValueVector values;
+    std::vector<compat::Place> places; // of `values`
+    std::unordered_map<crd_value, crd_seen> seen;
     nix::ValueVector contents; // of files; garbage the moment the builtin returns, and most of what it allocates
     std::deque<std::string> texts;
     std::deque<std::vector<crd_attr>> sets;
+    std::deque<std::vector<crd_value>> lists;
     Value * result = nullptr;
     std::exception_ptr failure;
 
@@ -41,10 +45,11 @@ struct crd_call
         return *values.at(handle);
     }
 
-    crd_value add(Value * value)
+    crd_value add(Value * value, compat::Place place = compat::nowhere)
     {
         if (values.size() >= UINT32_MAX) throw std::length_error("too many values in one call");
         values.push_back(value);
+        places.push_back(place);
         return static_cast<crd_value>(values.size() - 1);
     }
 
@@ -88,44 +93,82 @@ crd_kind kindOf(const Value & value)
     }
 }
 
-int hostKind(crd_call * call, crd_value handle, int32_t * kind)
+crd_seen look(crd_call * call, crd_value handle)
 {
-    return guarded(call, [&] {
-        auto & value = call->at(handle);
-        call->state.forceValue(value, call->position);
-        *kind = kindOf(value);
-    });
-}
-
-int hostString(crd_call * call, crd_value handle, crd_text * text, crd_text * context)
-{
-    return guarded(call, [&] {
-        compat::Context found;
-        auto view = compat::forceString(call->state, call->at(handle), found, call->position);
-        *text = {view.data(), view.size()};
-        *context = call->keep(compat::firstOf(found));
-    });
-}
-
-int hostAttrs(crd_call * call, crd_value handle, const crd_attr ** attrs, size_t * count)
-{
-    return guarded(call, [&] {
-        auto & set = call->at(handle);
-        compat::forceAttrs(call->state, set, call->position);
+    auto & value = call->at(handle);
+    call->state.forceValue(value, call->position);
+    crd_seen seen = {};
+    seen.kind = kindOf(value);
+    switch (seen.kind) {
+    case CRD_BOOL: seen.as.integer = compat::booleanOf(value); break;
+    case CRD_INT: seen.as.integer = compat::integerOf(value); break;
+    case CRD_FLOAT: seen.as.number = compat::floatOf(value); break;
+    case CRD_STRING: {
+        compat::Context context;
+        auto text = compat::forceString(call->state, value, context, call->position);
+        seen.as.text = text.data();
+        seen.count = text.size();
+        seen.context = call->keep(compat::firstOf(context));
+        break;
+    }
+    case CRD_LIST: {
+        auto & kept = call->lists.emplace_back();
+        auto place = call->places.at(handle);
+        compat::eachElement(value, [&](Value * element) { kept.push_back(call->add(element, place)); });
+        seen.as.items = kept.data();
+        seen.count = kept.size();
+        break;
+    }
+    case CRD_ATTRS: {
         auto & kept = call->sets.emplace_back();
-        compat::eachAttr(call->state, set, [&](std::string_view name, Value * value) {
-            kept.push_back({{name.data(), name.size()}, call->add(value)});
+        compat::eachAttr(call->state, value, [&](std::string_view name, Value * attr, compat::Place place) {
+            kept.push_back({{name.data(), name.size()}, call->add(attr, place)});
         });
-        *attrs = kept.data();
-        *count = kept.size();
+        seen.as.attrs = kept.data();
+        seen.count = kept.size();
+        break;
+    }
+    }
+    return seen;
+}
+
+int hostLook(crd_call * call, crd_value handle, crd_seen * seen)
+{
+    return guarded(call, [&] {
+        auto known = call->seen.find(handle);
+        *seen = known != call->seen.end() ? known->second : call->seen.emplace(handle, look(call, handle)).first->second;
     });
 }
 
-int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text * context, crd_text * name)
+int hostPosition(crd_call * call, crd_value handle, crd_text * file, uint32_t * line, uint32_t * column)
+{
+    return guarded(call, [&] {
+        compat::atPlace(call->state, call->places.at(handle), [&](std::string path, uint32_t l, uint32_t c) {
+            *file = call->keep(std::move(path));
+            *line = l;
+            *column = c;
+        });
+    });
+}
+
+int hostPathName(crd_call * call, crd_value handle, crd_text * name)
+{
+    return guarded(call, [&] { *name = call->keep(compat::pathName(call->state, call->position, call->at(handle))); });
+}
+
+int hostImport(crd_call * call, crd_value handle, crd_value * value)
+{
+    return guarded(call, [&] {
+        auto imported = call->state.allocValue();
+        *value = call->add(imported);
+        call->state.callFunction(call->state.getBuiltin("import"), call->at(handle), *imported, call->position);
+    });
+}
+
+int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text * context)
 {
     return guarded(call, [&] {
         auto & path = call->at(handle);
-        *name = call->keep(compat::pathName(call->state, call->position, path));
         auto content = call->state.allocValue();
         call->state.callFunction(call->state.getBuiltin("readFile"), path, *content, call->position);
         call->contents.push_back(content);
@@ -136,12 +179,11 @@ int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text *
     });
 }
 
-int hostOpenFile(crd_call * call, crd_value handle, int32_t * fd, crd_text * name)
+int hostOpenFile(crd_call * call, crd_value handle, int32_t * fd, int32_t * inStore)
 {
     return guarded(call, [&] {
-        auto & path = call->at(handle);
-        *name = call->keep(compat::pathName(call->state, call->position, path));
-        auto real = compat::realisePath(call->state, call->position, path);
+        auto real = compat::realisePath(call->state, call->position, call->at(handle));
+        *inStore = compat::isInStore(call->state, real);
         // Not blocking, so that a FIFO is refused instead of waited for.
         nix::AutoCloseFD file(open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
         if (!file) throw nix::SysError("opening file '%1%'", real);
@@ -224,7 +266,8 @@ int hostFail(crd_call * call, crd_error kind, crd_text message)
 }
 
 const crd_host theHost = {
-    hostKind, hostString, hostAttrs, hostReadFile, hostOpenFile, hostBuild, hostGive, hostCheckInterrupt, hostFail,
+    hostLook, hostPosition, hostPathName, hostImport, hostReadFile, hostOpenFile, hostBuild, hostGive, hostCheckInterrupt,
+    hostFail,
 };
 
 void invoke(const crd_builtin & builtin, EvalState & state, compat::Position position, Value ** args, Value & result)
@@ -258,8 +301,15 @@ void makeCudaRedist(EvalState & state, compat::PositionArg, Value **, Value & re
     auto attrs = state.buildBindings(theCore->builtin_count + 2);
     for (size_t i = 0; i < theCore->builtin_count; i++) {
         auto & builtin = theCore->builtins[i];
-        compat::makeBuiltin(state, attrs.alloc(builtin.name), std::string("cudaRedist.") + builtin.name,
-            {builtin.args, builtin.args + builtin.arity}, builtin.doc, entry(i, std::make_index_sequence<maxBuiltins>()));
+        auto isConstant = builtin.arity == 0;
+        auto & value = attrs.alloc(builtin.name);
+        auto & function = isConstant ? *state.allocValue() : value;
+        std::vector<std::string> args(builtin.args, builtin.args + builtin.arity);
+        // No value is a function without arguments: a constant is one of `null`, applied when it is needed.
+        if (isConstant) args.push_back("null");
+        compat::makeBuiltin(state, function, std::string("cudaRedist.") + builtin.name, std::move(args), builtin.doc,
+            entry(i, std::make_index_sequence<maxBuiltins>()));
+        if (isConstant) compat::makeLazy(state, value, function);
     }
     compat::makeString(state, attrs.alloc("version"), theCore->version);
     compat::makeString(state, attrs.alloc("nixVersion"), NIX_VERSION);

@@ -4,11 +4,13 @@
 //! the builtin returns); what can be checked is checked: statuses, kinds, null pointers, lengths, UTF-8. An answer
 //! that breaks the contract becomes [`Stop::Broken`], never undefined behaviour further on.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::marker::PhantomData;
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
 use crate::error::Error;
+use crate::text::{self, Position};
 
 /// What bindgen made of `plugin/abi.h`.
 #[allow(
@@ -46,45 +48,76 @@ impl From<Error> for Stop {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Value(raw::crd_value);
 
-/// What a forced value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ValueKind {
+/// A forced value. What is in a list or set is not forced.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seen<'c> {
     Null,
-    Bool,
-    Int,
-    Float,
-    String,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    String(Text<'c>),
     Path,
-    List,
-    Attrs,
+    List(Items<'c>),
+    Attrs(Attrs<'c>),
     Function,
     External,
 }
 
-impl ValueKind {
+impl Seen<'_> {
     /// With its article, for messages: the words Nix uses.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self {
-            ValueKind::Null => "null",
-            ValueKind::Bool => "a boolean",
-            ValueKind::Int => "an integer",
-            ValueKind::Float => "a float",
-            ValueKind::String => "a string",
-            ValueKind::Path => "a path",
-            ValueKind::List => "a list",
-            ValueKind::Attrs => "a set",
-            ValueKind::Function => "a function",
-            ValueKind::External => "an external value",
+            Seen::Null => "null",
+            Seen::Bool(_) => "a boolean",
+            Seen::Int(_) => "an integer",
+            Seen::Float(_) => "a float",
+            Seen::String(_) => "a string",
+            Seen::Path => "a path",
+            Seen::List(_) => "a list",
+            Seen::Attrs(_) => "a set",
+            Seen::Function => "a function",
+            Seen::External => "an external value",
         }
     }
 }
 
-/// A string of the evaluator.
-#[derive(Debug)]
+/// A string of the evaluator: any bytes.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'c> {
-    pub(super) text: &'c str,
+    pub(super) bytes: &'c [u8],
     /// The first store path the string depends on.
-    pub(super) context: Option<String>,
+    pub(super) context: Option<&'c [u8]>,
+}
+
+/// The items of a list, in order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Items<'c>(&'c [raw::crd_value]);
+
+impl Items<'_> {
+    /// The item `number`, counted from 0.
+    pub(super) fn get(self, number: usize) -> Option<Value> {
+        self.0.get(number).copied().map(Value)
+    }
+}
+
+/// The attributes of a set, in the order of their names. Names are any bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attrs<'c> {
+    attrs: &'c [raw::crd_attr],
+}
+
+impl<'c> Attrs<'c> {
+    /// The attribute `number`, counted from 0; one whose name breaks the contract has an empty one.
+    pub(super) fn get(self, number: usize) -> Option<(Cow<'c, str>, Value)> {
+        let attr = self.attrs.get(number)?;
+        let name = bytes(attr.name).unwrap_or_default();
+        Some((String::from_utf8_lossy(name), Value(attr.value)))
+    }
+
+    /// All of them.
+    pub(super) fn iter(self) -> impl Iterator<Item = (Cow<'c, str>, Value)> {
+        (0..self.attrs.len()).filter_map(move |number| self.get(number))
+    }
 }
 
 /// A file's content, read by the evaluator.
@@ -92,9 +125,7 @@ pub(super) struct Text<'c> {
 pub(super) struct Content<'c> {
     pub(super) bytes: &'c [u8],
     /// The first store path the content mentions.
-    pub(super) context: Option<String>,
-    /// The path as given, for messages.
-    pub(super) name: String,
+    pub(super) context: Option<&'c [u8]>,
 }
 
 /// One call of a builtin: the evaluator on the other side of `plugin/abi.h`. `'c` is the time until the builtin returns.
@@ -131,88 +162,116 @@ impl<'c> Host<'c> {
     }
 
     /// # Safety
-    /// `args` is what the shim gave to a builtin of arity one or more.
-    pub(super) unsafe fn first_argument(args: *const raw::crd_value) -> Value {
-        // SAFETY: the caller promises that `args` points to at least one handle.
-        Value(unsafe { *args })
+    /// `args` is what the shim gave to a builtin of `N` arguments.
+    pub(super) unsafe fn arguments<const N: usize>(args: *const raw::crd_value) -> [Value; N] {
+        // SAFETY: the caller promises that `args` points to `N` handles; for none it may be anything.
+        std::array::from_fn(|number| Value(unsafe { *args.add(number) }))
     }
 
-    /// Forces `value`.
-    pub(super) fn kind(&self, value: Value) -> Result<ValueKind, Stop> {
-        let mut kind = -1;
-        call!(self, kind, value.0, &mut kind)?;
-        let Ok(kind) = raw::crd_kind::try_from(kind) else {
-            return Err(Stop::Broken("`kind` named no kind"));
+    /// Forces `value` and says what it is.
+    pub(super) fn look(&self, value: Value) -> Result<Seen<'c>, Stop> {
+        let mut seen = raw::crd_seen {
+            kind: -1,
+            count: 0,
+            as_: raw::crd_seen__bindgen_ty_1 { integer: 0 },
+            context: NO_TEXT,
+        };
+        call!(self, look, value.0, &mut seen)?;
+        let Ok(kind) = raw::crd_kind::try_from(seen.kind) else {
+            return Err(Stop::Broken("`look` named no kind"));
         };
         Ok(match kind {
-            raw::CRD_NULL => ValueKind::Null,
-            raw::CRD_BOOL => ValueKind::Bool,
-            raw::CRD_INT => ValueKind::Int,
-            raw::CRD_FLOAT => ValueKind::Float,
-            raw::CRD_STRING => ValueKind::String,
-            raw::CRD_PATH => ValueKind::Path,
-            raw::CRD_LIST => ValueKind::List,
-            raw::CRD_ATTRS => ValueKind::Attrs,
-            raw::CRD_FUNCTION => ValueKind::Function,
-            raw::CRD_EXTERNAL => ValueKind::External,
-            _ => return Err(Stop::Broken("`kind` named no kind")),
+            raw::CRD_NULL => Seen::Null,
+            // SAFETY: every bit pattern is an integer, and the shim has written all of the union or left our zero.
+            raw::CRD_BOOL => Seen::Bool(unsafe { seen.as_.integer } != 0),
+            // SAFETY: as above.
+            raw::CRD_INT => Seen::Int(unsafe { seen.as_.integer }),
+            // SAFETY: every bit pattern is a float; as above.
+            raw::CRD_FLOAT => Seen::Float(unsafe { seen.as_.number }),
+            raw::CRD_STRING => {
+                let text = raw::crd_text {
+                    // SAFETY: any bit pattern is a raw pointer; as above. `bytes` checks it.
+                    ptr: unsafe { seen.as_.text },
+                    len: seen.count,
+                };
+                Seen::String(Text {
+                    bytes: bytes(text)?,
+                    context: context(seen.context)?,
+                })
+            }
+            raw::CRD_PATH => Seen::Path,
+            raw::CRD_LIST => {
+                // SAFETY: any bit pattern is a raw pointer; as above. `slice` checks it.
+                let items = unsafe { seen.as_.items };
+                // SAFETY: rule 4 of abi.h: the shim keeps the items until the builtin returns.
+                Seen::List(Items(unsafe { slice(items, seen.count) }?))
+            }
+            raw::CRD_ATTRS => {
+                // SAFETY: any bit pattern is a raw pointer; as above. `slice` checks it.
+                let attrs = unsafe { seen.as_.attrs };
+                // SAFETY: rule 4 of abi.h: the shim keeps the attributes until the builtin returns.
+                let attrs = unsafe { slice(attrs, seen.count) }?;
+                for attr in attrs {
+                    bytes(attr.name)?;
+                }
+                Seen::Attrs(Attrs { attrs })
+            }
+            raw::CRD_FUNCTION => Seen::Function,
+            raw::CRD_EXTERNAL => Seen::External,
+            _ => return Err(Stop::Broken("`look` named no kind")),
         })
     }
 
-    /// Forces the string `value`; anything else is the evaluator's own type error.
-    pub(super) fn string(&self, value: Value) -> Result<Text<'c>, Stop> {
-        let (mut text, mut context) = (NO_TEXT, NO_TEXT);
-        call!(self, string, value.0, &mut text, &mut context)?;
-        let text = std::str::from_utf8(self.bytes(text)?).map_err(|_| {
-            Stop::Argument("expected a string in UTF-8, found other bytes in it".to_owned())
-        })?;
-        Ok(Text {
-            text,
-            context: self.context(context)?,
-        })
+    /// Where `value` was written: the file, safe to show, and the position in it.
+    pub(super) fn position(&self, value: Value) -> Result<Option<(String, Position)>, Stop> {
+        let (mut file, mut line, mut column) = (NO_TEXT, 0, 0);
+        call!(self, position, value.0, &mut file, &mut line, &mut column)?;
+        let file = shown(file)?;
+        if file.is_empty() {
+            return Ok(None);
+        }
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let position = Position {
+            line: number(line),
+            column: number(column),
+        };
+        Ok(Some((file, position)))
     }
 
-    /// Forces the set `value`, not what is in it; its attributes by name.
-    pub(super) fn attrs(&self, value: Value) -> Result<Vec<(String, Value)>, Stop> {
-        let mut attrs = std::ptr::null();
-        let mut count = 0;
-        call!(self, attrs, value.0, &mut attrs, &mut count)?;
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        if attrs.is_null() || !attrs.is_aligned() || !fits::<raw::crd_attr>(count) {
-            return Err(Stop::Broken("`attrs` returned no attributes for its count"));
-        }
-        // SAFETY: not null, aligned, of a possible size; rule 4 of abi.h: the shim keeps it until the builtin returns.
-        let attrs = unsafe { std::slice::from_raw_parts(attrs, count) };
-        attrs
-            .iter()
-            .map(|attr| Ok((self.shown(attr.name)?, Value(attr.value))))
-            .collect()
+    /// The path as given, safe to show. Reads nothing.
+    pub(super) fn path_name(&self, path: Value) -> Result<String, Stop> {
+        let mut name = NO_TEXT;
+        call!(self, path_name, path.0, &mut name)?;
+        shown(name)
+    }
+
+    /// The value of the Nix expression in the file at `path`, by `builtins.import`.
+    pub(super) fn import(&self, path: Value) -> Result<Value, Stop> {
+        let mut value = 0;
+        call!(self, import, path.0, &mut value)?;
+        Ok(Value(value))
     }
 
     /// The content of the file at `path`, read by `builtins.readFile`.
     pub(super) fn read_file(&self, path: Value) -> Result<Content<'c>, Stop> {
-        let (mut bytes, mut context, mut name) = (NO_TEXT, NO_TEXT, NO_TEXT);
-        call!(self, read_file, path.0, &mut bytes, &mut context, &mut name)?;
+        let (mut content, mut depends) = (NO_TEXT, NO_TEXT);
+        call!(self, read_file, path.0, &mut content, &mut depends)?;
         Ok(Content {
-            bytes: self.bytes(bytes)?,
-            context: self.context(context)?,
-            name: self.shown(name)?,
+            bytes: bytes(content)?,
+            context: context(depends)?,
         })
     }
 
-    /// The regular file at `path`, opened after the evaluator let it through; and its path as given, for messages.
-    pub(super) fn open_file(&self, path: Value) -> Result<(File, String), Stop> {
-        let mut fd = -1;
-        let mut name = NO_TEXT;
-        call!(self, open_file, path.0, &mut fd, &mut name)?;
+    /// The regular file at `path`, opened after the evaluator let it through; and whether it lies in the store.
+    pub(super) fn open_file(&self, path: Value) -> Result<(File, bool), Stop> {
+        let (mut fd, mut in_store) = (-1, 0);
+        call!(self, open_file, path.0, &mut fd, &mut in_store)?;
         if fd < 0 {
             return Err(Stop::Broken("`open_file` returned no file"));
         }
         // SAFETY: the contract of `open_file`: a descriptor opened for us, which we close.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-        Ok((file, self.shown(name)?))
+        Ok((file, in_store == 1))
     }
 
     /// Makes the value of `ops` the result.
@@ -246,34 +305,45 @@ impl<'c> Host<'c> {
         };
         let _ = (|| call!(self, fail, error, message))();
     }
-
-    fn bytes(&self, text: raw::crd_text) -> Result<&'c [u8], Stop> {
-        if text.len == 0 {
-            return Ok(&[]);
-        }
-        if text.ptr.is_null() || !fits::<u8>(text.len) {
-            return Err(Stop::Broken(
-                "it returned a text without bytes for its length",
-            ));
-        }
-        // SAFETY: not null, of a possible size; rule 4 of abi.h: readable until the builtin returns.
-        Ok(unsafe { std::slice::from_raw_parts(text.ptr.cast(), text.len) })
-    }
-
-    fn shown(&self, text: raw::crd_text) -> Result<String, Stop> {
-        Ok(String::from_utf8_lossy(self.bytes(text)?).into_owned())
-    }
-
-    fn context(&self, text: raw::crd_text) -> Result<Option<String>, Stop> {
-        let shown = self.shown(text)?;
-        Ok((!shown.is_empty()).then_some(shown))
-    }
 }
 
 const NO_TEXT: raw::crd_text = raw::crd_text {
     ptr: std::ptr::null(),
     len: 0,
 };
+
+/// The bytes of a text of the shim.
+fn bytes<'c>(text: raw::crd_text) -> Result<&'c [u8], Stop> {
+    // SAFETY: rule 4 of abi.h: readable until the builtin returns, which `Host::new` was promised is not before `'c` ends.
+    unsafe { slice(text.ptr.cast(), text.len) }
+}
+
+/// What a message may show of a text of the shim.
+fn shown(text: raw::crd_text) -> Result<String, Stop> {
+    Ok(text::printable(&String::from_utf8_lossy(bytes(text)?)))
+}
+
+fn context<'c>(text: raw::crd_text) -> Result<Option<&'c [u8]>, Stop> {
+    let context = bytes(text)?;
+    Ok((!context.is_empty()).then_some(context))
+}
+
+/// `count` values at `start`, if they can be.
+///
+/// # Safety
+/// If `start` is not null, aligned, and `count` values can exist in one allocation, they are there for as long as `'c`.
+unsafe fn slice<'c, T>(start: *const T, count: usize) -> Result<&'c [T], Stop> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if start.is_null() || !start.is_aligned() || !fits::<T>(count) {
+        return Err(Stop::Broken(
+            "it returned a pointer that cannot be to what it says",
+        ));
+    }
+    // SAFETY: checked above what can be checked; the caller promises the rest.
+    Ok(unsafe { std::slice::from_raw_parts(start, count) })
+}
 
 /// Can `count` values of `T` exist in one allocation?
 fn fits<T>(count: usize) -> bool {

@@ -89,14 +89,15 @@ fn bug(name: &str, what: &str) -> String {
     )
 }
 
-/// Makes `export`, the C function of a builtin, from a safe `fn(&Host, Value) -> Result<(), Stop>`.
+/// Makes `$export`, the C function of the builtin `$name` with N arguments, from a safe
+/// `fn(&Host, [Value; N]) -> Result<(), Stop>`.
 macro_rules! guard {
-    ($name:literal, $body:path) => {
+    ($export:ident, $name:literal, $body:path) => {
         /// The builtin's entry, called by the shim.
         ///
         /// # Safety
-        /// The arguments are those of a `crd_function` of `plugin/abi.h`, of a builtin with one argument.
-        pub(super) unsafe extern "C" fn export(
+        /// The arguments are those of a `crd_function` of `plugin/abi.h`, of a builtin with as many arguments.
+        pub(super) unsafe extern "C" fn $export(
             host: *const $crate::ffi::abi::raw::crd_host,
             call: *mut $crate::ffi::abi::raw::crd_call,
             args: *const $crate::ffi::abi::raw::crd_value,
@@ -111,15 +112,15 @@ pub(super) use guard;
 /// What every export does.
 ///
 /// # Safety
-/// The three pointers are those that a `crd_function` of `plugin/abi.h` was called with.
-pub(super) unsafe fn enter(
+/// The three pointers are those that a `crd_function` of `plugin/abi.h` with `N` arguments was called with.
+pub(super) unsafe fn enter<const N: usize>(
     name: &str,
     host: *const raw::crd_host,
     call: *mut raw::crd_call,
     args: *const raw::crd_value,
-    body: fn(&Host<'_>, Value) -> Result<(), Stop>,
+    body: fn(&Host<'_>, [Value; N]) -> Result<(), Stop>,
 ) -> i32 {
-    if host.is_null() || args.is_null() {
+    if host.is_null() || (N > 0 && args.is_null()) {
         return raw::CRD_FAILED;
     }
     // SAFETY: not null; the caller promises a table that lives until the builtin returns.
@@ -127,8 +128,8 @@ pub(super) unsafe fn enter(
     // SAFETY: the caller promises that call and table fit; both live until the builtin, and so this function, returns.
     let host = unsafe { Host::new(table, call) };
     // SAFETY: not null; the caller promises one handle for each argument.
-    let value = unsafe { Host::first_argument(args) };
-    run(name, &host, || body(&host, value))
+    let arguments = unsafe { Host::arguments(args) };
+    run(name, &host, || body(&host, arguments))
 }
 
 #[cfg(test)]
@@ -151,9 +152,10 @@ mod tests {
     }
 
     static HOST: raw::crd_host = raw::crd_host {
-        kind: None,
-        string: None,
-        attrs: None,
+        look: None,
+        position: None,
+        path_name: None,
+        import: None,
         read_file: None,
         open_file: None,
         build: None,
@@ -163,7 +165,7 @@ mod tests {
     };
 
     fn entered(
-        body: fn(&Host<'_>, Value) -> Result<(), Stop>,
+        body: fn(&Host<'_>, [Value; 1]) -> Result<(), Stop>,
     ) -> (i32, Vec<(raw::crd_error, String)>) {
         install_hook();
         SAID.with_borrow_mut(Vec::clear);
@@ -196,12 +198,13 @@ mod tests {
     fn a_panic_becomes_an_error_that_says_so() {
         for (body, words) in [
             (
-                (|_, _| panic!("out of {}", "luck")) as fn(&Host<'_>, Value) -> Result<(), Stop>,
+                (|_, _| panic!("out of {}", "luck"))
+                    as fn(&Host<'_>, [Value; 1]) -> Result<(), Stop>,
                 "out of luck",
             ),
             (|_, _| std::panic::panic_any(7), "panicked at"),
             (
-                |_, value| Err(Stop::Argument(vec![value].split_off(2).len().to_string())),
+                |_, [value]| Err(Stop::Argument(vec![value].split_off(2).len().to_string())),
                 "is 2",
             ),
         ] {
@@ -233,7 +236,7 @@ mod tests {
         let text = "expected a digit, found 100% \n of it".to_owned();
         for (body, expected) in [
             (
-                rejected as fn(&Host<'_>, Value) -> Result<(), Stop>,
+                rejected as fn(&Host<'_>, [Value; 1]) -> Result<(), Stop>,
                 vec![(raw::CRD_REJECTED, text.clone())],
             ),
             (fault, vec![(raw::CRD_FAULT, text)]),
@@ -249,7 +252,7 @@ mod tests {
             assert_eq!(entered(body), (raw::CRD_FAILED, expected));
         }
         assert_eq!(entered(|_, _| Ok(())), (raw::CRD_OK, vec![]));
-        let (status, said) = entered(|host, value| host.give(value));
+        let (status, said) = entered(|host, [value]| host.give(value));
         assert_eq!(status, raw::CRD_FAILED);
         assert!(
             said.iter()

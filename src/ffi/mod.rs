@@ -2,7 +2,7 @@
 //!
 //! All unsafe code of the crate is in this folder: `abi` (the evaluator's callbacks as safe methods), `guard` (the
 //! wall that no panic passes) and the exports below. `view` reads arguments, `tape` writes results; the builtins
-//! themselves (`read_manifest`, `verify_file`) are safe code.
+//! themselves (`read`, `check`, `verify_file`) are safe code.
 //!
 //! Which Nix error a failure becomes: what was judged and refused (a wrong field, another hash) is a `throw`, so that
 //! `builtins.tryEval` can skip one bad file among many; everything else (a wrong argument, an unreadable file, a bug)
@@ -15,13 +15,14 @@
 )]
 
 mod abi;
+mod check;
 mod guard;
-mod read_manifest;
+mod read;
 mod tape;
 mod verify_file;
 mod view;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 
 /// A table that C reads: never written after it was made.
 struct Shared<T>(T);
@@ -35,24 +36,65 @@ const VERSION: &CStr =
         Err(_) => c"unknown",
     };
 
-static READ_MANIFEST_ARGS: Shared<[*const std::ffi::c_char; 1]> = Shared([c"path".as_ptr()]);
-static VERIFY_FILE_ARGS: Shared<[*const std::ffi::c_char; 1]> = Shared([c"attrs".as_ptr()]);
+/// The names of arguments; as many as any builtin has.
+static PATH: Shared<[*const c_char; 1]> = Shared([c"path".as_ptr()]);
+static ATTRS: Shared<[*const c_char; 1]> = Shared([c"attrs".as_ptr()]);
+static SHAPE_AND_VALUE: Shared<[*const c_char; 2]> = Shared([c"shape".as_ptr(), c"value".as_ptr()]);
+static NONE: Shared<[*const c_char; 0]> = Shared([]);
 
-static BUILTINS: Shared<[abi::raw::crd_builtin; 2]> = Shared([
+const fn builtin<const N: usize>(
+    name: &'static CStr,
+    args: &'static Shared<[*const c_char; N]>,
+    doc: &'static CStr,
+    function: abi::raw::crd_function,
+) -> abi::raw::crd_builtin {
     abi::raw::crd_builtin {
-        name: c"readManifest".as_ptr(),
-        args: READ_MANIFEST_ARGS.0.as_ptr(),
-        arity: 1,
-        doc: read_manifest::DOC.as_ptr(),
-        function: Some(read_manifest::export),
-    },
-    abi::raw::crd_builtin {
-        name: c"verifyFile".as_ptr(),
-        args: VERIFY_FILE_ARGS.0.as_ptr(),
-        arity: 1,
-        doc: verify_file::DOC.as_ptr(),
-        function: Some(verify_file::export),
-    },
+        name: name.as_ptr(),
+        args: args.0.as_ptr(),
+        arity: N,
+        doc: doc.as_ptr(),
+        function,
+    }
+}
+
+static BUILTINS: Shared<[abi::raw::crd_builtin; 7]> = Shared([
+    builtin(
+        c"readManifest",
+        &PATH,
+        read::READ_MANIFEST,
+        Some(read::read_manifest_export),
+    ),
+    builtin(
+        c"readFeatures",
+        &PATH,
+        read::READ_FEATURES,
+        Some(read::read_features_export),
+    ),
+    builtin(
+        c"readReleases",
+        &PATH,
+        read::READ_RELEASES,
+        Some(read::read_releases_export),
+    ),
+    builtin(
+        c"check",
+        &SHAPE_AND_VALUE,
+        check::CHECK,
+        Some(check::check_export),
+    ),
+    builtin(
+        c"problems",
+        &SHAPE_AND_VALUE,
+        check::PROBLEMS,
+        Some(check::problems_export),
+    ),
+    builtin(c"shapes", &NONE, check::SHAPES, Some(check::shapes_export)),
+    builtin(
+        c"verifyFile",
+        &ATTRS,
+        verify_file::VERIFY_FILE,
+        Some(verify_file::verify_file_export),
+    ),
 ]);
 
 static CORE: Shared<abi::raw::crd_core> = Shared(abi::raw::crd_core {

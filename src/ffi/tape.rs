@@ -7,12 +7,63 @@ use crate::manifest::json::Token;
 /// Makes the checked value the result of the builtin.
 ///
 /// Strings and keys stay where they are, in the text and in `checked`; the tape only points to them.
-pub(super) fn build(host: &Host<'_>, checked: &Checked<'_>) -> Result<(), Stop> {
+pub(super) fn build_checked(host: &Host<'_>, checked: &Checked<'_>) -> Result<(), Stop> {
     let keys: Vec<raw::crd_text> = checked.keys().map(text).collect();
     let mut ops = Vec::with_capacity(checked.token_count());
+    write(checked.tokens(), &mut ops);
+    host.build(&keys, &ops)
+}
+
+/// Makes `json`, which holds no NUL, the result of the builtin. For values that are small: messages, the table of shapes.
+pub(super) fn build_json(host: &Host<'_>, json: &serde_json::Value) -> Result<(), Stop> {
+    let mut keys = Vec::new();
+    let mut tokens = Vec::new();
+    flatten(json, &mut keys, &mut tokens);
+    let keys: Vec<raw::crd_text> = keys.into_iter().map(text).collect();
+    let mut ops = Vec::with_capacity(tokens.len());
+    write(tokens.into_iter(), &mut ops);
+    host.build(&keys, &ops)
+}
+
+/// The tokens of `json`, as [`Checked::tokens`] has them; `keys` are those that they count.
+fn flatten<'j>(json: &'j serde_json::Value, keys: &mut Vec<&'j str>, tokens: &mut Vec<Token<'j>>) {
+    let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    match json {
+        serde_json::Value::Null => tokens.push(Token::Null),
+        serde_json::Value::Bool(value) => tokens.push(Token::Bool(*value)),
+        serde_json::Value::Number(number) => tokens.push(match number.as_i64() {
+            Some(number) => Token::Int(number),
+            None => Token::Float(number.as_f64().unwrap_or(f64::NAN)),
+        }),
+        serde_json::Value::String(text) => tokens.push(Token::String(text)),
+        serde_json::Value::Array(items) => {
+            tokens.push(Token::List(count(items.len())));
+            for item in items {
+                flatten(item, keys, tokens);
+            }
+        }
+        serde_json::Value::Object(members) => {
+            tokens.push(Token::Attrs(count(members.len())));
+            for (key, value) in members {
+                let number = keys
+                    .iter()
+                    .position(|known| known == key)
+                    .unwrap_or_else(|| {
+                        keys.push(key);
+                        keys.len() - 1
+                    });
+                tokens.push(Token::Key(count(number)));
+                flatten(value, keys, tokens);
+            }
+        }
+    }
+}
+
+/// Appends the operations that make the value of `tokens`.
+fn write<'t>(tokens: impl Iterator<Item = Token<'t>>, ops: &mut Vec<raw::crd_op>) {
     // The key that the next value has; the shim reads it only inside a set, where each value follows its key.
     let mut key = 0;
-    for token in checked.tokens() {
+    for token in tokens {
         let (make, count, value) = match token {
             Token::Key(number) => {
                 key = number;
@@ -66,7 +117,6 @@ pub(super) fn build(host: &Host<'_>, checked: &Checked<'_>) -> Result<(), Stop> 
             as_: value,
         });
     }
-    host.build(&keys, &ops)
 }
 
 fn text(text: &str) -> raw::crd_text {

@@ -1,9 +1,138 @@
-//! Reading arguments.
+//! Nix values as [`View`]s, and reading arguments.
 
-use super::abi::{Host, Stop, Value, ValueKind};
-use crate::{shape, text};
+use std::borrow::Cow;
 
-/// The attributes of a set whose attributes are all known: every one of `names` is there and no other.
+use super::abi::{self, Host, Stop, Value};
+use crate::error::{Diagnostic, Error};
+use crate::shape::{self, Findings, Seen, Spot, View};
+use crate::text;
+
+/// A Nix value to be judged. It is forced when it is looked at, and what is in it only when that is.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'h, 'c> {
+    host: &'h Host<'c>,
+    value: Value,
+}
+
+impl<'h, 'c> Node<'h, 'c> {
+    pub(super) fn new(host: &'h Host<'c>, value: Value) -> Node<'h, 'c> {
+        Node { host, value }
+    }
+}
+
+impl<'h, 'c> View for Node<'h, 'c> {
+    type Text = Cow<'c, str>;
+    type Members = Members<'h, 'c>;
+    type Items = Items<'h, 'c>;
+    type Failure = Stop;
+
+    const RECORD: &'static str = "a set";
+    const LIST: &'static str = "a list";
+
+    fn look(self) -> Result<Seen<Self>, Stop> {
+        let Node { host, value } = self;
+        Ok(match host.look(value)? {
+            abi::Seen::Null => Seen::Null,
+            abi::Seen::Bool(value) => Seen::Bool(value),
+            abi::Seen::Int(value) => Seen::Int(value),
+            abi::Seen::Float(value) => Seen::Float(value),
+            // Its context stays with the value, which is handed on as it is.
+            abi::Seen::String(text) => match std::str::from_utf8(text.bytes) {
+                Ok(text) => Seen::Text(Cow::Borrowed(text)),
+                Err(_) => Seen::Other("a string that is not UTF-8"),
+            },
+            abi::Seen::List(items) => Seen::List(Items {
+                host,
+                items,
+                next: 0,
+            }),
+            abi::Seen::Attrs(attrs) => Seen::Record(Members {
+                host,
+                attrs,
+                next: 0,
+            }),
+            other @ (abi::Seen::Path | abi::Seen::Function | abi::Seen::External) => {
+                Seen::Other(other.name())
+            }
+        })
+    }
+}
+
+/// The attributes of a set, in the order of their names.
+#[derive(Clone)]
+pub(super) struct Members<'h, 'c> {
+    host: &'h Host<'c>,
+    attrs: abi::Attrs<'c>,
+    next: usize,
+}
+
+impl<'h, 'c> Iterator for Members<'h, 'c> {
+    type Item = (Cow<'c, str>, Node<'h, 'c>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = self.attrs.get(self.next)?;
+        self.next += 1;
+        Some((name, Node::new(self.host, value)))
+    }
+}
+
+/// The items of a list, in order.
+#[derive(Clone)]
+pub(super) struct Items<'h, 'c> {
+    host: &'h Host<'c>,
+    items: abi::Items<'c>,
+    next: usize,
+}
+
+impl<'h, 'c> Iterator for Items<'h, 'c> {
+    type Item = Node<'h, 'c>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let value = self.items.get(self.next)?;
+        self.next += 1;
+        Some(Node::new(self.host, value))
+    }
+}
+
+/// `findings` with the positions of the attributes they are about, sorted by place; and how many there are besides.
+pub(super) fn diagnose(findings: Findings<Node<'_, '_>>) -> Result<(Vec<Diagnostic>, usize), Stop> {
+    let (findings, more) = findings.into_parts();
+    let mut out = Vec::with_capacity(findings.len());
+    for finding in findings {
+        let (Spot::Value(node) | Spot::KeyOf(node)) = finding.spot;
+        let (file, position) = match node.host.position(node.value)? {
+            Some((file, position)) => (file, Some(position)),
+            None => (String::new(), None),
+        };
+        out.push(Diagnostic {
+            severity: finding.severity,
+            code: finding.code,
+            file,
+            position,
+            path: finding.path,
+            expected: finding.expected,
+            found: finding.found,
+            hint: finding.hint,
+        });
+    }
+    // Stable: what is at one place, or at none, stays in the order of the shape.
+    out.sort_by(|left, right| (&left.file, left.position).cmp(&(&right.file, right.position)));
+    Ok((out, more))
+}
+
+/// Fails if there are findings, with all of them.
+pub(super) fn refuse(findings: Findings<Node<'_, '_>>) -> Result<(), Stop> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let (diagnostics, more) = diagnose(findings)?;
+    match Error::from_problems(diagnostics) {
+        Some(error) => Err(Stop::Judged(error.and_more(more))),
+        None => Ok(()),
+    }
+}
+
+/// The attributes `names` of a set that may have no others; each is there or not.
 ///
 /// Forces the set itself, none of its attributes. `what` names the set in messages.
 pub(super) fn closed_attrs<const N: usize>(
@@ -11,37 +140,34 @@ pub(super) fn closed_attrs<const N: usize>(
     set: Value,
     what: &str,
     names: [&'static str; N],
-) -> Result<[Value; N], Stop> {
-    let kind = host.kind(set)?;
-    if kind != ValueKind::Attrs {
-        let expected = names.map(|name| format!("{name};")).join(" ");
-        return Err(Stop::Argument(format!(
-            "expected the set `{{ {expected} }}`, found {}",
-            kind.name()
-        )));
-    }
-    let attrs = host.attrs(set)?;
-    if let Some((unknown, _)) = attrs
-        .iter()
-        .find(|(name, _)| !names.contains(&name.as_str()))
-    {
-        let known = names.map(|name| format!("`{name}`")).join(" and ");
-        let near = shape::near(unknown, names.into_iter())
-            .map(|near| format!("\nhint: did you mean `{near}`"))
-            .unwrap_or_default();
-        return Err(Stop::Argument(format!(
-            "expected the attributes {known} in {what}, found {}{near}",
-            text::quote(unknown)
-        )));
-    }
-    let mut values = [set; N];
-    for (value, wanted) in values.iter_mut().zip(names) {
-        let Some((_, found)) = attrs.iter().find(|(name, _)| name == wanted) else {
+) -> Result<[Option<Value>; N], Stop> {
+    let attrs = match host.look(set)? {
+        abi::Seen::Attrs(attrs) => attrs,
+        other => {
+            let expected = names.map(|name| format!("{name};")).join(" ");
             return Err(Stop::Argument(format!(
-                "expected the attribute `{wanted}` in {what}, found none"
+                "expected a set of `{expected}`, found {}",
+                other.name()
+            )));
+        }
+    };
+    let mut values = [None; N];
+    for (name, value) in attrs.iter() {
+        let slot = values
+            .iter_mut()
+            .zip(names)
+            .find(|(_, known)| *known == name);
+        let Some((slot, _)) = slot else {
+            let known = names.map(|name| format!("`{name}`")).join(", ");
+            let near = shape::near(&name, names.into_iter())
+                .map(|near| format!("\nhint: did you mean `{near}`"))
+                .unwrap_or_default();
+            return Err(Stop::Argument(format!(
+                "expected the attributes {known} in {what}, found {}{near}",
+                text::quote(&name)
             )));
         };
-        *value = *found;
+        *slot = Some(value);
     }
     Ok(values)
 }
@@ -52,19 +178,24 @@ pub(super) fn plain_string<'c>(
     value: Value,
     place: &str,
 ) -> Result<&'c str, Stop> {
-    let kind = host.kind(value)?;
-    if kind != ValueKind::String {
+    let string = match host.look(value)? {
+        abi::Seen::String(string) => string,
+        other => {
+            return Err(Stop::Argument(format!(
+                "`{place}`: expected a string, found {}",
+                other.name()
+            )));
+        }
+    };
+    if let Some(store_path) = string.context {
         return Err(Stop::Argument(format!(
-            "`{place}`: expected a string, found {}",
-            kind.name()
+            "`{place}`: expected a string that does not refer to a store path, found one that refers to {}",
+            text::quote_bytes(store_path)
         )));
     }
-    let string = host.string(value)?;
-    match string.context {
-        None => Ok(string.text),
-        Some(store_path) => Err(Stop::Argument(format!(
-            "`{place}`: expected a string that does not refer to a store path, found one that refers to {}",
-            text::quote(&store_path)
-        ))),
-    }
+    std::str::from_utf8(string.bytes).map_err(|_| {
+        Stop::Argument(format!(
+            "`{place}`: expected a string in UTF-8, found other bytes in it"
+        ))
+    })
 }

@@ -7,7 +7,7 @@ use super::digest::{self, Digests, Md5, Sha256};
 use crate::error::{Error, Kind, Problem};
 
 /// What a file must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expected {
     /// SHA-256 of the whole file.
     pub sha256: Sha256,

@@ -21,7 +21,7 @@ pub use check::{
 };
 pub use platform::{Platform, PlatformError};
 pub use shapes::{REDISTRIB_RELEASE, TABLE, shape};
-pub use texts::NAME;
+pub use texts::{NAME, read_size};
 pub use version::{Version, VersionError};
 
 use crate::hash::{Expected, Md5, Sha256};

@@ -134,14 +134,7 @@ pub(super) static HASH: Text = text(
 /// A size in bytes. A schema cannot say that it fits into 64 bits.
 pub(super) static SIZE: Text = text(
     "a string of decimal digits (bytes)",
-    |text| match text {
-        "" => Err(empty()),
-        _ if !text.bytes().all(|byte| byte.is_ascii_digit()) => Err(text::quote(text)),
-        _ => text
-            .parse::<u64>()
-            .map(|_| ())
-            .map_err(|_| format!("{}, more than 64 bits can hold", text::quote(text))),
-    },
+    |text| read_size(text).map(|_| ()),
     r"^[0-9]+$",
 );
 
@@ -267,6 +260,20 @@ pub(super) static URL: Text = text(
     },
     r"^(https?|file)://[^\s\u0000-\u001f\u007f-\u009f]+$",
 );
+
+/// The size in bytes that `text` says. The error completes `found ...`.
+///
+/// # Errors
+/// Anything but decimal digits, or more than 64 bits can hold.
+pub fn read_size(text: &str) -> Result<u64, String> {
+    match text {
+        "" => Err(empty()),
+        _ if !text.bytes().all(|byte| byte.is_ascii_digit()) => Err(text::quote(text)),
+        _ => text
+            .parse()
+            .map_err(|_| format!("{}, more than 64 bits can hold", text::quote(text))),
+    }
+}
 
 /// What [`judge_name`] reads, for messages.
 pub(super) const NAME_EXPECTED: &str =
