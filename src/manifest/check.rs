@@ -627,11 +627,11 @@ mod tests {
         insta::assert_snapshot!(refusal("\"1545764\"", "\"99999999999999999999\""), @"redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found `99999999999999999999`, more than 64 bits can hold");
         insta::assert_snapshot!(refusal("\"12.9.79\"", "\"v12.9.79\""), @"redistrib_12.9.1.json:9:20: `cuda_cudart.version`: expected a version of digits and dots, found `v12.9.79`");
         insta::assert_snapshot!(refusal("\"12.9.79\"", "12.9"), @"redistrib_12.9.1.json:9:20: `cuda_cudart.version`: expected a version of digits and dots, found the number 12.9");
-        insta::assert_snapshot!(refusal("\"CUDA Toolkit\"", "null"), @"redistrib_12.9.1.json:7:20: `cuda_cudart.license`: expected a string, found `null`");
-        insta::assert_snapshot!(refusal("\"2025-06-04\"", "[2025]"), @"redistrib_12.9.1.json:2:21: `release_date`: expected a string, found a list");
+        insta::assert_snapshot!(refusal("\"CUDA Toolkit\"", "null"), @"redistrib_12.9.1.json:7:20: `cuda_cudart.license`: expected a line of text, not empty, found `null`");
+        insta::assert_snapshot!(refusal("\"2025-06-04\"", "[2025]"), @"redistrib_12.9.1.json:2:21: `release_date`: expected a date such as `2025-06-04` (year-month-day), found a list");
         insta::assert_snapshot!(refusal("\"cuda_cudart/linux-x86_64/", "\"/cuda_cudart/linux-x86_64/"), @"redistrib_12.9.1.json:11:30: `cuda_cudart.linux-x86_64.relative_path`: expected a relative path that stays below the product's address, found the absolute path `/cuda_cudart/linux-x86_64/cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz`");
         insta::assert_snapshot!(refusal("\"cuda_cudart/linux-x86_64/", "\"cuda_cudart/../../"), @"redistrib_12.9.1.json:11:30: `cuda_cudart.linux-x86_64.relative_path`: expected a relative path that stays below the product's address, found `cuda_cudart/../../cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz` with the component `..`");
-        insta::assert_snapshot!(refusal("[\"12\"]", "[\"12\", 13]"), @"redistrib_12.9.1.json:29:32: `cudnn.cuda_variant[1]`: expected a string, found the number 13");
+        insta::assert_snapshot!(refusal("[\"12\"]", "[\"12\", 13]"), @"redistrib_12.9.1.json:29:32: `cudnn.cuda_variant[1]`: expected a version such as `12` or `13.2`, found the number 13");
         insta::assert_snapshot!(refusal("[\"12\"]", "\"12\""), @"redistrib_12.9.1.json:29:25: `cudnn.cuda_variant`: expected a list, found the string `12`");
     }
 
@@ -676,13 +676,13 @@ mod tests {
             .replace("\"md5\"", "\"md6\"")
             .replace("\"name\": ", "\"name\": 1, \"name\": ");
         insta::assert_snapshot!(refusal_of(&text), @r"
-        redistrib_12.9.1.json:6:17: `cuda_cudart.name`: expected a string, found the number 1
+        redistrib_12.9.1.json:6:17: `cuda_cudart.name`: expected a line of text, not empty, found the number 1
         redistrib_12.9.1.json:6:20: `cuda_cudart.name`: expected each key once, found it a second time, first at 6:9
         redistrib_12.9.1.json:10:25: `cuda_cudart.linux-x86_64`: expected the key `md5`, found an object without it
         redistrib_12.9.1.json:13:13: `cuda_cudart.linux-x86_64.md6`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `md6`
         hint: did you mean `md5`
         redistrib_12.9.1.json:14:21: `cuda_cudart.linux-x86_64.size`: expected a string of decimal digits (bytes), found `x1545764`
-        redistrib_12.9.1.json:18:17: `cudnn.name`: expected a string, found the number 1
+        redistrib_12.9.1.json:18:17: `cudnn.name`: expected a line of text, not empty, found the number 1
         redistrib_12.9.1.json:18:20: `cudnn.name`: expected each key once, found it a second time, first at 18:9
         redistrib_12.9.1.json:22:23: `cudnn.linux-riscv64.cuda12`: expected the key `md5`, found an object without it
         redistrib_12.9.1.json:25:17: `cudnn.linux-riscv64.cuda12.md6`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `md6`

@@ -142,7 +142,7 @@ impl<V: View> Walk<'_, V> {
                 );
                 continue;
             }
-            variants = Some(Variants::read(prefix, key.clone(), value)?);
+            variants = Variants::read(prefix, key.clone(), value)?;
         }
         let version = match scope {
             Scope::Errors => None,
@@ -304,21 +304,24 @@ struct Variants<V: View> {
 }
 
 impl<V: View> Variants<V> {
-    fn read(prefix: &str, key: V::Text, list: V) -> Result<Variants<V>, V::Failure> {
+    /// `None` when `list` is no list of strings: what it should have listed is then anybody's guess.
+    fn read(prefix: &str, key: V::Text, list: V) -> Result<Option<Variants<V>>, V::Failure> {
+        let Seen::List(items) = list.look()? else {
+            return Ok(None);
+        };
         let mut values = Vec::new();
-        if let Seen::List(items) = list.look()? {
-            for item in items {
-                if let Seen::Text(text) = item.look()? {
-                    values.push((item, text, false));
-                }
-            }
+        for item in items {
+            let Seen::Text(text) = item.look()? else {
+                return Ok(None);
+            };
+            values.push((item, text, false));
         }
         let prefix = prefix.to_owned();
-        Ok(Variants {
+        Ok(Some(Variants {
             key,
             prefix,
             values,
-        })
+        }))
     }
 
     fn names(&self) -> impl Iterator<Item = String> {

@@ -618,9 +618,9 @@ mod tests {
         `words[2]`: expected a word, found `null`
         ");
         insta::assert_snapshot!(found(&SHAPE, &Record(vec![("color", Text("red")), ("zise", Int(1)), ("weight", Int(1))])), @r"
-        `color`: expected one of the keys `colour`, `size`, `words`, found `color` (did you mean `colour`)
-        `zise`: expected one of the keys `colour`, `size`, `words`, found `zise`
-        `weight`: expected one of the keys `colour`, `size`, `words`, found `weight`
+        `color`: expected one of the keys `colour`, `size`, `words`, `least`, `most`, found `color` (did you mean `colour`)
+        `zise`: expected one of the keys `colour`, `size`, `words`, `least`, `most`, found `zise`
+        `weight`: expected one of the keys `colour`, `size`, `words`, `least`, `most`, found `weight`
         ``: expected the key `colour`, found a set without it
         ");
         insta::assert_snapshot!(found(&SHAPE, &Record(vec![fine(), ("words", Throw)])), @"thrown");
@@ -640,12 +640,13 @@ mod tests {
             ),
             ""
         );
-        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("b", Text("x"))])), @"`b`: expected a set (a thing), found a word (is `single` missing?)");
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("b", Text("x"))])), @"`b`: expected a set (a thing), found a word (is `a_kind` missing?)");
         insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("a_kind", List(vec![Null])), ("c d", Text("x"))])), @r#"
-        `a`: expected a word, found a set (a thing) (should `single` not be there?)
+        `a`: expected a word, found a set (a thing) (should `a_kind` not be there?)
+        `a_kind[0]`: expected a word, found `null`
         `"c d"`: expected as key a word, found `c d`
         "#);
-        insta::assert_snapshot!(found(&OPEN, &Record(vec![("singel", Int(3))])), @"`singel`: expected a set (a thing), found the number 3 (did you mean `single`)");
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("singel", Int(3))])), @"`singel`: expected a set (a thing), found the number 3");
     }
 
     #[test]
