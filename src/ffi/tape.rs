@@ -1,5 +1,7 @@
 //! A checked JSON text as one flat tape that the shim builds into a value in one call.
 
+use std::cell::Cell;
+
 use super::abi::{Host, Stop, raw};
 use crate::manifest::Checked;
 use crate::manifest::json::Token;
@@ -9,9 +11,24 @@ use crate::manifest::json::Token;
 /// Strings and keys stay where they are, in the text and in `checked`; the tape only points to them.
 pub(super) fn build_checked(host: &Host<'_>, checked: &Checked<'_>) -> Result<(), Stop> {
     let keys: Vec<raw::crd_text> = checked.keys().map(text).collect();
-    let mut ops = Vec::with_capacity(checked.token_count());
+    let mut ops = SPARE.take();
+    ops.clear();
+    ops.reserve(checked.token_count());
     write(checked.tokens(), &mut ops);
-    host.build(&keys, &ops)
+    let built = host.build(&keys, &ops);
+    // What points into this text is never read again: the next tape begins by clearing.
+    if ops.capacity() <= MOST_SPARE {
+        SPARE.set(ops);
+    }
+    built
+}
+
+/// How many operations are kept room for: 2 MiB, twice what the largest of NVIDIA's manifests takes.
+const MOST_SPARE: usize = 64 * 1024;
+
+thread_local! {
+    /// The memory of the last tape: fresh pages for each of many manifests cost more than filling them.
+    static SPARE: Cell<Vec<raw::crd_op>> = const { Cell::new(Vec::new()) };
 }
 
 /// Makes `json`, which holds no NUL, the result of the builtin. For values that are small: messages, the table of shapes.

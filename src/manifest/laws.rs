@@ -79,7 +79,7 @@ pub(super) fn redistrib<V: View>(
 /// One archive that a file lists.
 struct Listed<V: View> {
     /// The keys that lead to it, and its number where they lead to a list.
-    steps: Vec<V::Text>,
+    steps: [Option<V::Text>; 3],
     item: Option<usize>,
     /// Where it is fetched from: what makes it one file.
     file: V::Text,
@@ -92,8 +92,12 @@ struct Listed<V: View> {
 
 impl<V: View> Listed<V> {
     fn path(&self, key: &str) -> String {
-        path_of(&self.steps, self.item, key)
+        path_of(&present(&self.steps), self.item, key)
     }
+}
+
+fn present<T>(steps: &[Option<T>]) -> Vec<&T> {
+    steps.iter().flatten().collect()
 }
 
 /// The path of `key` (nothing, if it is empty) in the item (itself, if there is none) below `steps`.
@@ -249,12 +253,12 @@ impl<V: View> Walk<'_, V> {
         let (Some((file, file_value)), Some((hash, hash_value))) = (file, hash) else {
             return Ok(());
         };
-        let mut steps = Vec::with_capacity(3);
-        steps.push(self.package.clone());
-        steps.push(platform.clone());
-        steps.extend(variant.cloned());
         let listed = Listed {
-            steps,
+            steps: [
+                Some(self.package.clone()),
+                Some(platform.clone()),
+                variant.cloned(),
+            ],
             item: None,
             file,
             file_key: "relative_path",
@@ -496,12 +500,12 @@ pub(super) fn releases<V: View>(
     let mut archives = Vec::new();
     for (key, value) in members {
         if key.as_ref() == "releases" {
-            by_platform(&[key], value, scope, &mut archives, findings)?;
+            by_platform([None, Some(key)], value, scope, &mut archives, findings)?;
         } else if let Seen::Record(inner) = value.look()? {
             for (inner_key, value) in inner {
                 if inner_key.as_ref() == "releases" {
                     by_platform(
-                        &[key.clone(), inner_key],
+                        [Some(key.clone()), Some(inner_key)],
                         value,
                         scope,
                         &mut archives,
@@ -522,13 +526,13 @@ pub(super) fn releases_by_platform<V: View>(
     findings: &mut Findings<V>,
 ) -> Result<(), V::Failure> {
     let mut archives = Vec::new();
-    by_platform(&[], root, scope, &mut archives, findings)?;
+    by_platform([None, None], root, scope, &mut archives, findings)?;
     reused_hashes(&archives, findings);
     Ok(())
 }
 
 fn by_platform<V: View>(
-    steps: &[V::Text],
+    steps: [Option<V::Text>; 2],
     value: V,
     scope: Scope<'_>,
     archives: &mut Vec<Listed<V>>,
@@ -538,9 +542,10 @@ fn by_platform<V: View>(
         return Ok(());
     };
     for (platform, list) in platforms {
-        let mut steps = steps.to_vec();
-        steps.push(platform);
-        let name = steps.last().map(AsRef::as_ref).unwrap_or_default();
+        let [product, releases] = steps.clone();
+        let steps = [product, releases, Some(platform.clone())];
+        let path = |item, key: &str| path_of(&present(&steps), item, key);
+        let name = platform.as_ref();
         if let Scope::All(_) = scope
             && let Some(hint) = unknown_platform(name)
         {
@@ -550,7 +555,7 @@ fn by_platform<V: View>(
                 ..warning(
                     "platform",
                     Spot::KeyOf(list),
-                    path_of(&steps, None, ""),
+                    path(None, ""),
                     expected,
                     found,
                 )
@@ -583,7 +588,7 @@ fn by_platform<V: View>(
                     findings.push(warning(
                         "path",
                         Spot::Value(*value),
-                        path_of(&steps, Some(number), key.as_ref()),
+                        path(Some(number), key.as_ref()),
                         format!(
                             "a file name with the version {}",
                             text::quote(version.as_ref())
