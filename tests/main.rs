@@ -9,6 +9,8 @@
 
 /// Good archives, attacks and real wheels, through `archive::unpack`.
 mod archive;
+/// Kept inputs of fuzzing, replayed.
+mod corpus;
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
 mod elf;
 /// The C interface of the plugin against a fake evaluator, `host.cc`.
