@@ -5,14 +5,14 @@ use object::elf::DynamicTag;
 
 use super::Class;
 use super::error::ElfError;
-use super::image::{DYNAMIC_LEN, Dynamic, Header, Segment};
+use super::image::{DYNAMIC_LEN, Dynamic, Header, Section, Segment};
 use super::source::{Fields, Source};
 use crate::text;
 
 /// Real tables have some 40 entries; the largest seen has 60.
 const TABLE_BYTES_MAX: u64 = 1 << 20;
 /// A RUNPATH of a thousand store paths is 80 kB.
-const STRING_BYTES_MAX: u64 = 1 << 20;
+pub(super) const STRING_BYTES_MAX: u64 = 1 << 20;
 /// How much of a string is read at once.
 const PIECE_BYTES: u64 = 256;
 
@@ -132,6 +132,13 @@ impl Table {
             .take_while(|entry| entry.tag == elf::DT_NULL)
             .count()
             .saturating_sub(1)
+    }
+
+    /// Does this section header describe the string table?
+    pub(super) fn is_strings_of(&self, section: &Section) -> bool {
+        section.kind == elf::SHT_STRTAB
+            && section.is_alloc()
+            && (section.offset, section.size) == (self.strings_offset, self.strings_size)
     }
 
     /// The bytes of the string at `at`, without its NUL, read in small pieces.
