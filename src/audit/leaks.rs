@@ -85,7 +85,7 @@ fn foreign_paths(path: &Path) -> Result<BTreeSet<String>, Error> {
             source,
         })?;
     let text = String::from_utf8_lossy(&bytes);
-    let is_end = |c: char| c.is_whitespace() || "\"'`;:,()<>|&=[]{}".contains(c);
+    let is_end = |c: char| c.is_whitespace() || "\"'`;:,()<>|&=[]".contains(c);
     let mut found = BTreeSet::new();
     for word in text.split(is_end) {
         let word = word
