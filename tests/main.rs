@@ -11,6 +11,8 @@
 mod archive;
 /// Trees of libraries, through `audit` and the command of that name.
 mod audit;
+/// Kept inputs of fuzzing, replayed.
+mod corpus;
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
 mod elf;
 /// Device code: NVIDIA's own files against `cuobjdump`, and damaged ones.

@@ -24,6 +24,8 @@ const KIND_ELF: [u16; 2] = [2, 16];
 /// Entry flags, seen on 158 kernels of libcutensor and proven by flipping them.
 const FLAG_SPECIFIC: u64 = 0x0010_0000;
 const FLAG_FAMILY: u64 = 0x0020_0000;
+/// `cuobjdump` does not list PTX with this flag, and neither do we; no library seen has it.
+const FLAG_HIDDEN_PTX: u64 = 0x0001_0000;
 /// Set when the payload is compressed: LZ4 has 0x2000, zstd 0x8000; `cuobjdump` takes the other two for compression, too.
 const FLAGS_COMPRESSED: u64 = 0xf000;
 /// NVIDIA's numbers have two or three digits; a bound keeps the counts of a hostile file small.
@@ -239,7 +241,7 @@ fn entries(source: &Source, container: Range<u64>, found: &mut Counts) -> Result
             ));
         };
         let code = match kind {
-            KIND_PTX => Some(Code::Ptx),
+            KIND_PTX if flags & FLAG_HIDDEN_PTX == 0 => Some(Code::Ptx),
             kind if KIND_ELF.contains(&kind) => Some(Code::Machine),
             _ => None,
         };
@@ -358,6 +360,7 @@ mod tests {
             entry(2, 100, FLAG_FAMILY | 0x8000, 112, 8),
             entry(2, 90, FLAG_SPECIFIC, 64, 0),
             entry(16, 75, 0x2000, 64, 16),
+            entry(1, 70, FLAG_HIDDEN_PTX, 64, 8),
             // Not code: fatbin option texts and the like.
             entry(64, 60, 0, 64, 8),
             entry(2, 75, 0, 64, 8),
