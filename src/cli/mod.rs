@@ -9,6 +9,7 @@ use clap::Parser as _;
 use crate::error::Error;
 
 pub mod args;
+mod audit;
 mod check;
 mod elf;
 mod hash;
@@ -44,6 +45,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Hash(args) => hash::run(&args),
         Command::Elf(args) => elf::run(&args),
         Command::Patchelf(args) => patchelf::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Realise(args) => realise::run(&args),
     };

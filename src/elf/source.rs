@@ -166,6 +166,49 @@ impl Source {
     }
 }
 
+/// A part of a file that is read from front to back, a block at a time.
+pub(super) struct Window<'a> {
+    source: &'a Source,
+    part: std::ops::Range<u64>,
+    table: &'static str,
+    start: u64,
+    block: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    /// Reads at least this much at once, if there is so much.
+    const BLOCK_BYTES: u64 = 4096;
+
+    /// Nothing is read yet; `table` says what `part` of the file is.
+    pub(super) fn new(source: &'a Source, part: std::ops::Range<u64>, table: &'static str) -> Self {
+        Window {
+            source,
+            part,
+            table,
+            start: 0,
+            block: Vec::new(),
+        }
+    }
+
+    /// The `len` bytes at `offset` of the file, which lie in the part.
+    pub(super) fn bytes(&mut self, offset: u64, len: u64) -> Result<&[u8], ElfError> {
+        let end = offset.saturating_add(len);
+        let held = self.start..self.start.saturating_add(self.block.len() as u64);
+        if offset < held.start || end > held.end {
+            let whole = self.part.end.saturating_sub(offset).min(Self::BLOCK_BYTES);
+            self.block = self.source.read(offset, whole.max(len), self.table)?;
+            self.start = offset;
+        }
+        let at = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let held = at.checked_add(len).and_then(|end| self.block.get(at..end));
+        held.ok_or_else(|| {
+            self.source
+                .damaged(self.table, "bytes that were read", "none")
+        })
+    }
+}
+
 /// Takes fixed-size fields off the front of bytes; `None` past the end.
 pub(crate) struct Fields<'a> {
     rest: &'a [u8],
