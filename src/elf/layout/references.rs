@@ -45,7 +45,8 @@ pub(super) fn slot(
     }))
 }
 
-/// Where in the file the string `old` at offset `at` may be blanked, because nothing else refers to any byte of it.
+/// Where in the file the string `old` at offset `at` is to be blanked: it names absolute directories, which tools that look for
+/// references would still find, and nothing else refers to any byte of it.
 pub(super) fn dead(
     request: &Request<'_>,
     table: &Table,
@@ -53,7 +54,9 @@ pub(super) fn dead(
     old: &[u8],
 ) -> Result<Option<Range<u64>>, Skip> {
     let place = range(at, old.len() as u64 + 1).ok_or_else(overflow)?;
-    if old.is_empty() || is_referred_to(request, table, &place)? {
+    let is_absolute = |entry: &[u8]| entry.starts_with(b"/");
+    let mut entries = old.split(|byte| *byte == b':');
+    if !entries.any(is_absolute) || is_referred_to(request, table, &place)? {
         return Ok(None);
     }
     let start = table.strings_offset.checked_add(at).ok_or_else(overflow)?;
