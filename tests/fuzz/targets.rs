@@ -1,0 +1,101 @@
+//! What is fuzzed: one function per target, for libFuzzer (`fuzz_targets/`, by `scripts/fuzz`) and for the replay of kept inputs by
+//! plain `cargo test` (`tests/corpus.rs`). A function returns when it is satisfied and panics when it is not.
+//!
+//! A new target: a function here and its line in [`ALL`], `fuzz_targets/NAME.rs`, a `[[bin]]` in `Cargo.toml`.
+
+#![allow(dead_code, reason = "each target's program uses one of them")]
+
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
+
+use cuda_redist::elf::{self, Edit, SearchPath, Writing};
+
+/// A target.
+pub type Target = fn(&[u8]);
+
+/// All targets by name; the kept inputs of each lie in `tests/corpus/NAME/`.
+pub const ALL: &[(&str, Target)] = &[("elf_read", elf_read), ("elf_edit", elf_edit)];
+
+/// Lets `look` at a file with these bytes.
+fn with_file(data: &[u8], look: impl FnOnce(&Path)) {
+    thread_local! {
+        /// Made once: creating files takes longer than what is fuzzed.
+        static FILE: tempfile::NamedTempFile = tempfile::NamedTempFile::new().expect("a temporary file");
+    }
+    FILE.with(|file| {
+        let mut handle = file.as_file();
+        handle.set_len(0).expect("a file made empty");
+        handle.rewind().expect("a file at its start");
+        handle.write_all(data).expect("a written file");
+        look(file.path());
+    });
+}
+
+/// Reading what a file says about itself.
+pub fn elf_read(data: &[u8]) {
+    with_file(data, |file| {
+        let facts = elf::read(file);
+        let is_elf = data.starts_with(b"\x7fELF");
+        assert!(matches!(facts, Ok(None)) != is_elf, "{facts:?}");
+    });
+}
+
+/// Editing, re-reading, editing again. The last bytes say how.
+pub fn elf_edit(data: &[u8]) {
+    let Some((data, [what, len, second_len])) = data.split_last_chunk() else {
+        return;
+    };
+    let value = |len: u8| "/x".repeat(usize::from(len));
+    let edit = |len: u8| Edit {
+        search_path: match what & 3 {
+            0 => SearchPath::Keep,
+            1 => SearchPath::Runpath(value(len)),
+            2 => SearchPath::Rpath(value(len)),
+            _ => SearchPath::Remove,
+        },
+        interpreter: (what & 4 != 0).then(|| format!("/{}", value(len / 2))),
+        add_needed: (what & 8 != 0)
+            .then(|| format!("lib{len}.so"))
+            .into_iter()
+            .collect(),
+    };
+    with_file(data, |file| {
+        edit_once(file, &edit(*len));
+        edit_once(file, &edit(*second_len));
+    });
+}
+
+/// The edit happens as asked, and asking again does nothing; or it is refused and nothing happens.
+fn edit_once(file: &Path, edit: &Edit) {
+    let before = std::fs::read(file).expect("a readable file");
+    let rung = elf::rung(file, edit);
+    match elf::edit(file, edit, Writing::InPlace) {
+        Ok(patched) => {
+            assert_eq!(rung.ok(), Some(patched.rung));
+            let facts = elf::read(file).expect("tables in order");
+            let facts = facts.expect("an ELF file");
+            match &edit.search_path {
+                SearchPath::Keep => {}
+                SearchPath::Runpath(value) => assert_eq!(facts.runpath.as_ref(), Some(value)),
+                SearchPath::Rpath(value) => assert_eq!(facts.rpath.as_ref(), Some(value)),
+                SearchPath::Remove => assert_eq!((&facts.rpath, &facts.runpath), (&None, &None)),
+            }
+            if edit.interpreter.is_some() {
+                assert_eq!(facts.interpreter, edit.interpreter);
+            }
+            assert!(
+                edit.add_needed
+                    .iter()
+                    .all(|name| facts.needed.contains(name))
+            );
+            let again = elf::edit(file, edit, Writing::InPlace).expect("an editable file");
+            assert_eq!(again.bytes_written, 0);
+        }
+        Err(error) => {
+            assert!(error.is_rejected(), "{error}");
+            assert!(rung.is_err(), "{rung:?}");
+            let after = std::fs::read(file).expect("a readable file");
+            assert!(after == before, "changed: {error}");
+        }
+    }
+}
