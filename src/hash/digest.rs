@@ -84,8 +84,8 @@ impl Sha256 {
         Sha256::from_hex(text).map(|_| ())
     }
 
-    /// Reads `sha256-` and canonical base64 with padding
-    /// (<https://www.w3.org/TR/SRI/#the-integrity-attribute>; one digest, no options). Inverse of [`Sha256::to_sri`].
+    /// Reads `sha256-` and canonical base64 (<https://www.w3.org/TR/SRI/#the-integrity-attribute>; one digest, no options).
+    /// Inverse of [`Sha256::to_sri`]. The padding may be absent: Nix reads that, too, and release expressions have it.
     ///
     /// # Errors
     /// Another algorithm, another length, or base64 that is not canonical.
@@ -102,6 +102,12 @@ impl Sha256 {
                 _ => text::quote(text),
             }));
         };
+        let with_padding;
+        let mut base64 = base64;
+        if base64.len() == 43 && !base64.ends_with('=') {
+            with_padding = format!("{base64}=");
+            base64 = &with_padding;
+        }
         let count = base64.chars().count();
         if count != 44 {
             return Err(refuse(format!(
@@ -477,7 +483,7 @@ mod tests {
         insta::assert_snapshot!(Md5::from_hex("xyz").unwrap_err(), @"expected 32 lowercase hex digits, found 3 characters");
         insta::assert_snapshot!(sri(ABC.0), @"expected `sha256-` and 44 base64 characters, found `ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad`");
         insta::assert_snapshot!(sri("sha512-abc"), @"expected `sha256-` and 44 base64 characters, found the algorithm `sha512`");
-        insta::assert_snapshot!(sri("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0"), @"expected `sha256-` and 44 base64 characters, found 43 characters after `sha256-`");
+        insta::assert_snapshot!(sri("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa"), @"expected `sha256-` and 44 base64 characters, found 42 characters after `sha256-`");
         insta::assert_snapshot!(sri("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0="), @"expected `sha256-` and 44 base64 characters, found `_` after `sha256-`");
         insta::assert_snapshot!(sri("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa1="), @"expected `sha256-` and 44 base64 characters, found base64 that does not end on a whole byte");
         insta::assert_snapshot!(sri("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFaab"), @"expected `sha256-` and 44 base64 characters, found 33 bytes of base64");
