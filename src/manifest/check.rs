@@ -143,7 +143,7 @@ pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
     };
     let Ok(mut findings) = judge(rule, tape.root());
     let Ok(()) = obey(base, tape.root(), Scope::All(said), &mut findings);
-    let (diagnostics, more) = tape.diagnose(file, findings);
+    let (diagnostics, more) = tape.diagnose(file, findings.without_echoes());
     let members = tape.root().members().map_or(0, |members| {
         members
             .filter(|(_, value)| matches!(value.seen(), Seen::Record(_)))
@@ -154,6 +154,30 @@ pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
         members,
         diagnostics,
         more,
+    }
+}
+
+/// Reads the JSON `text` as a shape that extends those of the table ([`Expression`]); `file` is its name in messages.
+///
+/// # Errors
+/// What is wrong with it, as of a file of its own.
+pub fn read_shape(text: &[u8], file: &str) -> Result<Expression, Report> {
+    let refused = |diagnostics, more| Report {
+        shape: "shape",
+        members: 0,
+        diagnostics,
+        more,
+    };
+    let tape = Tape::try_parse(text, file).map_err(|diagnostic| refused(vec![*diagnostic], 0))?;
+    let Ok(read) = Expression::read(shapes::TABLE, tape.root());
+    let (read, findings) = match read {
+        Ok(expression) => (Some(expression), Findings::default()),
+        Err(findings) => (None, findings),
+    };
+    let (diagnostics, more) = tape.diagnose(file, findings);
+    match read {
+        Some(expression) if diagnostics.is_empty() => Ok(expression),
+        _ => Err(refused(diagnostics, more)),
     }
 }
 
@@ -187,7 +211,7 @@ pub fn problems<V: View>(
 ) -> Result<Findings<V>, V::Failure> {
     let mut findings = judge(rule, value)?;
     obey(base, value, Scope::All(Said::default()), &mut findings)?;
-    Ok(findings)
+    Ok(findings.without_echoes())
 }
 
 /// [`problems`] without the warnings.

@@ -57,7 +57,7 @@ pub(super) fn redistrib<V: View>(
             {
                 let from = match kind {
                     "label" => "as in the file's name",
-                    _ => "as its user or folder says",
+                    _ => "as asked for, or as the folder is named",
                 };
                 findings.push(Finding {
                     severity: Severity::Warning,
@@ -133,6 +133,10 @@ impl<V: View> Walk<'_, V> {
                 continue;
             };
             if let Some(first) = &variants {
+                // The same one twice is told as any doubled key.
+                if first.key.as_ref() == key.as_ref() {
+                    continue;
+                }
                 let path = path_of(&[self.package.as_ref()], None, key.as_ref());
                 let expected = format!("one key that ends in `{VARIANT_ENDING}`");
                 let found = format!("another beside {}", text::quote(first.key.as_ref()));
@@ -362,8 +366,8 @@ impl Named<'_> {
     /// `PACKAGE/PLATFORM/PACKAGE-PLATFORM-VERSION[_VARIANT]-archive.EXTENSION`.
     ///
     /// The rule holds in all of NVIDIA's manifests save for three packages; where it does not hold there, nothing is said.
-    /// Nor is it of wheels, which are named by other rules. Folders are compared where there are two, as at NVIDIA's: a
-    /// mirror may have others.
+    /// Nor is it of wheels, which are named by other rules. Folders are compared where there are two and one of them is
+    /// as at NVIDIA's: a mirror may have others.
     fn disagreement(&self, path: &str) -> Option<(String, String)> {
         let Named {
             package,
@@ -382,26 +386,26 @@ impl Named<'_> {
         if package.starts_with("tensorrt") && name.starts_with("TensorRT-") {
             return None;
         }
-        // `imex`: the file starts with `nvidia-imex-`.
-        let file_package = match package {
-            "imex" => "nvidia-imex",
-            _ => package,
-        };
-        // `driver_assistant`: the key is `linux-all`, the path says `source`.
-        let path_platform = match (package, platform) {
-            ("driver_assistant", "linux-all") => "source",
-            _ => platform,
-        };
+        // `driver_assistant`: the key is `linux-all`, the folder `source`, and the file has no platform.
+        let is_for_all = package == "driver_assistant" && platform == "linux-all";
+        let path_platform = if is_for_all { "source" } else { platform };
         let variant = self
             .variant
             .map(|variant| format!("_{variant}"))
             .unwrap_or_default();
-        let file = format!("{file_package}-{path_platform}-{version}{variant}-archive{extension}");
         // The exceptions follow the common rule as well in some releases.
         let common = format!("{package}-{platform}-{version}{variant}-archive{extension}");
+        let file = match package {
+            // `imex`: the file starts with `nvidia-imex-`.
+            "imex" => format!("nvidia-{common}"),
+            _ if is_for_all => format!("{package}-{version}{variant}-archive{extension}"),
+            _ => common.clone(),
+        };
         let is_named = name == file || name == common;
         let is_placed = match folders.as_slice() {
-            [inner, outer] => *outer == package && (*inner == path_platform || *inner == platform),
+            [inner, outer] if *outer == package || Platform::KNOWN.contains(inner) => {
+                *outer == package && (*inner == path_platform || *inner == platform)
+            }
             _ => true,
         };
         if is_named && is_placed {

@@ -245,7 +245,10 @@ pub static TABLE: &[Shape] = &[
         "A SHA-256 as an SRI hash.",
         "<https://www.w3.org/TR/SRI/>; Nix's `hash` attributes",
         &SRI_HASH,
-        &[r#""sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=""#],
+        &[
+            r#""sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=""#,
+            r#""sha256-Bp2ghM02jzn7gw1MTpMYAwZPtl52b0z33y2ko0aiup8""#,
+        ],
         &[
             r#""sha256-""#,
             r#""sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=""#,

@@ -1,5 +1,7 @@
 //! The slow path of [`super::json`]: why a text is refused, and where.
 
+use std::collections::HashSet;
+
 use serde_json::error::Category;
 
 use super::json::{Node, NoteKind, Tape};
@@ -179,17 +181,29 @@ pub(super) fn diagnose(
             .and_then(|at| positions.get(at))
             .map_or(Position { line: 1, column: 1 }, |(_, position)| *position)
     };
+    // A number that is too large is told once, and as it stands in the text.
+    let too_large = |cell: u32| {
+        let at = notes.binary_search_by_key(&cell, |note| note.cell).ok()?;
+        match notes.get(at)?.what {
+            NoteKind::TooLarge(number) => Some(number),
+            _ => None,
+        }
+    };
     let mut out = Vec::with_capacity(findings.len() + notes.len());
-    for (finding, cell) in findings.into_iter().zip(cells) {
+    for (finding, cell) in findings.into_iter().zip(&cells) {
+        let cell = *cell;
         let Finding {
             severity,
             code,
             path,
             expected,
-            found,
+            mut found,
             hint,
             ..
         } = finding;
+        if let Some(number) = too_large(cell) {
+            found = format!("the number {number}");
+        }
         out.push((
             cell,
             Diagnostic {
@@ -204,6 +218,8 @@ pub(super) fn diagnose(
             },
         ));
     }
+    let told: HashSet<u32> = cells.into_iter().collect();
+    notes.retain(|note| !matches!(note.what, NoteKind::TooLarge(_)) || !told.contains(&note.cell));
     let paths = tape.paths_to(notes.iter().map(|note| note.cell), |steps| {
         chain(steps, &Path::ROOT)
     });

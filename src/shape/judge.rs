@@ -1,5 +1,6 @@
 //! The engine that holds values against rules.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use super::near::near;
@@ -62,8 +63,28 @@ impl<V> Findings<V> {
         if self.list.len() < KEPT {
             self.list.push(finding);
         } else {
-            self.more = self.more.saturating_add(1);
+            self.count();
         }
+    }
+
+    /// Counts one without keeping it.
+    fn count(&mut self) {
+        self.more = self.more.saturating_add(1);
+    }
+
+    /// Drops the warnings about values that are wrong as well: what is wrong with them comes first.
+    pub fn without_echoes(mut self) -> Findings<V> {
+        let is_error = |finding: &&Finding<V>| finding.severity == Severity::Error;
+        let wrong: HashSet<String> = self
+            .list
+            .iter()
+            .filter(is_error)
+            .map(|finding| finding.path.clone())
+            .collect();
+        self.list.retain(|finding| {
+            finding.severity == Severity::Error || !wrong.contains(&finding.path)
+        });
+        self
     }
 
     /// Are there none?
@@ -359,6 +380,10 @@ impl<V: View> Judge<V> {
         found: String,
         hint: Option<String>,
     ) {
+        if self.findings.list.len() >= KEPT {
+            // Its path would cost more than all that was judged.
+            return self.findings.count();
+        }
         self.findings.push(Finding {
             severity: Severity::Error,
             code,

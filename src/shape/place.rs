@@ -79,13 +79,14 @@ impl fmt::Display for Path<'_> {
 const KEY_CHARS: usize = 60;
 
 fn write_key(f: &mut fmt::Formatter<'_>, key: &str) -> fmt::Result {
-    let mut bytes = key.bytes();
+    let cut = key.char_indices().nth(KEY_CHARS).map(|(at, _)| at);
+    let shown = cut.and_then(|at| key.get(..at)).unwrap_or(key);
+    // Only what is shown is looked at: a hostile key may be very long, and in many paths.
+    let mut bytes = shown.bytes();
     let plain = bytes
         .next()
         .is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
         && bytes.all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'\''));
-    let cut = key.char_indices().nth(KEY_CHARS).map(|(at, _)| at);
-    let shown = cut.and_then(|at| key.get(..at)).unwrap_or(key);
     let dots = if cut.is_some() { "..." } else { "" };
     if plain {
         write!(f, "{shown}{dots}")
