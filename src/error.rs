@@ -73,13 +73,20 @@ pub struct Diagnostic {
     pub hint: Option<String>,
 }
 
+impl Diagnostic {
+    /// What is wrong, however grave: `expected X, found Y`.
+    pub fn sentence(&self) -> String {
+        format!("expected {}, found {}", self.expected, self.found)
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.severity {
             Severity::Error => {}
             Severity::Warning => f.write_str("warning: ")?,
         }
-        write!(f, "expected {}, found {}", self.expected, self.found)
+        f.write_str(&self.sentence())
     }
 }
 
@@ -207,15 +214,21 @@ fn render_problem(out: &mut String, problem: &dyn Problem) {
     if let Some(place) = problem.place() {
         let _ = write!(out, "{place}: ");
     }
-    let _ = write!(out, "{problem}");
+    out.push_str(&message(problem));
+    if let Some(hint) = problem.hint() {
+        let _ = write!(out, "\nhint: {hint}");
+    }
+}
+
+/// What is wrong and its causes, without place and hint.
+pub fn message(problem: &dyn Problem) -> String {
+    let mut out = problem.to_string();
     let mut cause = problem.source();
     while let Some(error) = cause {
         let _ = write!(out, ": {}", text::printable(&error.to_string()));
         cause = error.source();
     }
-    if let Some(hint) = problem.hint() {
-        let _ = write!(out, "\nhint: {hint}");
-    }
+    out
 }
 
 impl<P: Problem> From<P> for Error {

@@ -35,9 +35,9 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Control characters, line and paragraph separators, and what is invisible: the bidirectional controls (Unicode UAX 9),
-/// zero-width and tag characters.
-fn is_unsafe(c: char) -> bool {
+/// Could `c` steer a terminal or hide text? Control characters, line and paragraph separators, and what is invisible: the
+/// bidirectional controls (Unicode UAX 9), zero-width and tag characters.
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+
+use crate::manifest::{CODES, Code, Kind};
 
 /// Checks, verifies, unpacks, splits and patches NVIDIA's CUDA redistributables for Nix.
 ///
@@ -20,8 +23,10 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Judge redistrib manifests: every problem, with file, line, column and attribute path
+    /// Judge manifests, feature manifests and release expressions: every problem, with its place
     Check(CheckArgs),
+    /// Print the JSON Schema (2020-12) of a shape, or the names of all shapes
+    Schema(SchemaArgs),
     /// Print sha256 (hex, SRI, nix32), md5 and size of files, or the NAR hash of trees
     Hash(HashArgs),
     /// Look at ELF files and set their RUNPATH and interpreter, in place
@@ -62,10 +67,62 @@ pub enum Command {
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = codes())]
 pub struct CheckArgs {
-    /// Redistrib manifests (JSON)
+    /// What the files are: `redistrib`, `feature` or `releases`; recognised by name and content when left out
+    #[arg(long = "as", value_name = "KIND", value_parser = kind())]
+    pub kind: Option<Kind>,
+    /// The product that redistrib manifests must be of; when left out, that of their folder's name, if NVIDIA has it
+    #[arg(long, value_name = "NAME")]
+    pub product: Option<String>,
+    /// A shape (JSON) to judge by in place of a kind: a name that `schema` lists, or an object that extends one
+    #[arg(long, value_name = "FILE", conflicts_with = "kind")]
+    pub shape: Option<PathBuf>,
+    /// How to tell what was found
+    #[arg(long, value_enum, default_value_t = CheckFormat::Human)]
+    pub format: CheckFormat,
+    /// Take warnings for errors
+    #[arg(long)]
+    pub strict: bool,
+    /// JSON files, folders (all `*.json` below them), or `-` for stdin
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+}
+
+/// How `check` tells what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CheckFormat {
+    /// Problems on stderr, at most 20 a file; files that are fine on stdout
+    Human,
+    /// One object with all problems
+    Json,
+    /// SARIF 2.1.0, for code scanning and editors
+    Sarif,
+    /// Annotations of GitHub's workflows
+    Github,
+}
+
+/// Reads the name of a kind.
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    let names = Kind::ALL.map(Kind::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse().map_err(|()| "no kind"))
+}
+
+/// The codes of problems, for the long help.
+fn codes() -> String {
+    let width = CODES.iter().map(|code| code.name.len()).max().unwrap_or(0);
+    let lines = CODES
+        .iter()
+        .map(|Code { name, doc }| format!("  {name:width$}  {doc}\n"));
+    format!("Codes of problems:\n{}", lines.collect::<String>())
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, clap::Args)]
+pub struct SchemaArgs {
+    /// The name of a shape: `redistrib`, `feature`, `releases`, or a part of one; all are listed when left out
+    #[arg(value_name = "KIND")]
+    pub name: Option<String>,
 }
 
 /// Arguments of `hash`.

@@ -17,6 +17,7 @@ mod index;
 mod log;
 mod patchelf;
 mod realise;
+mod schema;
 mod stdout;
 
 use args::{Args, Command};
@@ -42,6 +43,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match args.command {
         Command::Check(args) => check::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::Elf(args) => elf::run(&args),
         Command::Patchelf(args) => patchelf::run(&args),

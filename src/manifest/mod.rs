@@ -5,6 +5,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod check;
+mod codes;
 pub mod json;
 mod laws;
 mod parse;
@@ -17,8 +18,9 @@ mod version;
 use std::collections::BTreeMap;
 
 pub use check::{
-    Checked, Judging, Kind, Report, check, errors, inspect, problems, read, release_of,
+    Checked, Judging, Kind, Report, check, errors, inspect, problems, read, read_shape, release_of,
 };
+pub use codes::{CODES, Code, meaning};
 pub use platform::{Platform, PlatformError};
 pub use shapes::{REDISTRIB_RELEASE, TABLE, shape};
 pub use texts::{NAME, read_size};
