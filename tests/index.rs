@@ -11,7 +11,12 @@ use crate::archive::make;
 use crate::support::{self, nvidia_archive, program, run};
 
 fn tar_xz() -> Vec<u8> {
-    nvidia_archive::xz(&make::tar(&[make::file("top/LICENSE", b"text\n")]))
+    tar_xz_of("text")
+}
+
+/// No two files of a manifest are the same.
+fn tar_xz_of(text: &str) -> Vec<u8> {
+    nvidia_archive::xz(&make::tar(&[make::file("top/LICENSE", text.as_bytes())]))
 }
 
 fn zip() -> Vec<u8> {
@@ -19,6 +24,10 @@ fn zip() -> Vec<u8> {
 }
 
 fn wheel(name: &str, version: &str) -> Vec<u8> {
+    wheel_of(name, version, "library")
+}
+
+fn wheel_of(name: &str, version: &str, library: &str) -> Vec<u8> {
     let metadata = format!(
         "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: CUDA Runtime native Libraries\n\
          License: NVIDIA Proprietary Software\n\nSummary: not this one\n"
@@ -27,7 +36,7 @@ fn wheel(name: &str, version: &str) -> Vec<u8> {
     make::wheel(
         &dist_info,
         &metadata,
-        &[("nvidia/foo/lib/libfoo.so.12", 0o644, b"library")],
+        &[("nvidia/foo/lib/libfoo.so.12", 0o644, library.as_bytes())],
     )
 }
 
@@ -61,24 +70,27 @@ fn a_folder_becomes_a_manifest() {
     let folder = folder(&[
         (
             "libfoo/linux-x86_64/libfoo-linux-x86_64-1.2.3_cuda12-archive.tar.xz",
-            tar_xz(),
+            tar_xz_of("1"),
         ),
         (
             "libfoo/linux-x86_64/libfoo-linux-x86_64-1.2.3_cuda13-archive.tar.xz",
-            tar_xz(),
+            tar_xz_of("2"),
         ),
         (
             "libfoo/windows-x86_64/libfoo-windows-x86_64-1.2.3_cuda12-archive.zip",
             zip(),
         ),
-        ("cuda_nvcc-linux-sbsa-12.6.85-archive.tar.xz", tar_xz()),
+        (
+            "cuda_nvcc-linux-sbsa-12.6.85-archive.tar.xz",
+            tar_xz_of("3"),
+        ),
         (
             "wheels/nvidia_cuda_runtime_cu12-12.6.77-py3-none-manylinux2014_x86_64.whl",
             wheel("nvidia-cuda-runtime-cu12", "12.6.77"),
         ),
         (
             "wheels/nvidia_cuda_runtime_cu12-12.6.77-py3-none-win_amd64.whl",
-            wheel("nvidia-cuda-runtime-cu12", "12.6.77"),
+            wheel_of("nvidia-cuda-runtime-cu12", "12.6.77", "DLL"),
         ),
         ("README.md", b"about\n".to_vec()),
     ]);
@@ -173,6 +185,15 @@ fn a_folder_becomes_a_manifest() {
         }
     }
     assert_eq!(archives, 6);
+
+    let file = folder.path().join("cuda/redistrib_12.6.3.json");
+    std::fs::create_dir(folder.path().join("cuda")).unwrap();
+    std::fs::write(&file, text).unwrap();
+    let ran = run(Command::new(program())
+        .args(["check", "--strict"])
+        .arg(&file))
+    .expect(0);
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]
@@ -184,6 +205,20 @@ fn links_to_files_are_followed() {
     std::os::unix::fs::symlink("../store/x", mirror.join(name)).unwrap();
     std::os::unix::fs::symlink("..", mirror.join("loop")).unwrap();
     assert!(index(&mirror, "cuda", "12.6.3").unwrap().contains(name));
+}
+
+#[test]
+fn folders_of_a_mirror_are_its_own_affair() {
+    let folder = folder(&[(
+        "archives/of-nvidia/cuda_nvcc-linux-sbsa-12.6.85-archive.tar.xz",
+        tar_xz(),
+    )]);
+    let file = folder.path().join("redistrib_12.6.3.json");
+    std::fs::write(&file, index(folder.path(), "cuda", "12.6.3").unwrap()).unwrap();
+    run(Command::new(program())
+        .args(["check", "--strict"])
+        .arg(&file))
+    .expect(0);
 }
 
 fn refusal(files: &[(&str, Vec<u8>)]) -> String {
@@ -326,4 +361,10 @@ fn real_wheels_are_listed() {
         assert_eq!(cudart.license(), "NVIDIA Proprietary Software");
     }
     assert_eq!(text.matches("\"relative_path\"").count(), count);
+    let file = folder.path().join("redistrib_12.6.3.json");
+    std::fs::write(&file, text).unwrap();
+    run(Command::new(program())
+        .args(["check", "--strict"])
+        .arg(&file))
+    .expect(0);
 }
