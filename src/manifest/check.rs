@@ -36,15 +36,15 @@ impl Kind {
         }
     }
 
-    /// The kind of a text: the one its file name says, or the one it looks like.
-    fn of(tape: &Tape<'_>, file: &str) -> Kind {
+    /// The kind that a file name says.
+    fn of_name(file: &str) -> Option<Kind> {
         let name = file.rsplit('/').next().unwrap_or_default();
-        if name.starts_with("redistrib_") {
-            return Kind::Redistrib;
-        }
-        if name.starts_with("feature_") {
-            return Kind::Feature;
-        }
+        let (kind, _) = name.split_once('_')?;
+        kind.parse().ok()
+    }
+
+    /// The kind that a text looks like.
+    fn of(tape: &Tape<'_>) -> Kind {
         let member = |node: Node<'_, '_>, name: &str| {
             node.members()
                 .is_some_and(|mut members| members.any(|(key, _)| key == name))
@@ -113,18 +113,19 @@ impl Report {
 /// Judges the JSON `text`, errors and warnings; `file` is its name in messages, and what it says of kind, label and product
 /// counts.
 pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
+    let kind = judging.kind.or_else(|| Kind::of_name(file));
     let tape = match Tape::try_parse(text, file) {
         Ok(tape) => tape,
         Err(diagnostic) => {
             return Report {
-                shape: judging.kind.unwrap_or(Kind::Redistrib).name(),
+                shape: kind.unwrap_or(Kind::Redistrib).name(),
                 members: 0,
                 diagnostics: vec![*diagnostic],
                 more: 0,
             };
         }
     };
-    let kind = judging.kind.unwrap_or_else(|| Kind::of(&tape, file));
+    let kind = kind.unwrap_or_else(|| Kind::of(&tape));
     let (rule, base) = match (judging.shape, shapes::shape(kind.name())) {
         (Some(expression), _) => (&expression.rule, expression.base),
         (None, Some(shape)) => (&shape.rule, Some(shape.name)),

@@ -35,8 +35,17 @@ fn nothing_steers_a_terminal_in_any_format() {
         odd.to_str().unwrap().to_owned(),
     );
     let absent = absent.to_str().unwrap();
+    use std::os::unix::ffi::OsStrExt as _;
+    fs::write(
+        folder
+            .path()
+            .join(std::ffi::OsStr::from_bytes(b"\xff.json")),
+        "[]",
+    )
+    .unwrap();
+    let folder = folder.path().to_str().unwrap();
     for format in ["human", "json", "sarif", "github"] {
-        let ran = check(format, &[".", &odd, absent]).expect(3);
+        let ran = check(format, &[".", folder, &odd, absent]).expect(3);
         for c in ran.stdout.chars().chain(ran.stderr.chars()) {
             assert!(c == '\n' || !text::is_unsafe(c), "{format}: {c:?}");
         }

@@ -251,6 +251,14 @@ fn the_kind_is_what_was_typed() {
         "{}",
         ran.stderr
     );
+    let folder = folder(&[
+        ("feature_1.0.json", "empty.json"),
+        ("redistrib_1.0.json", "fine-features.json"),
+    ]);
+    let ran = check(folder.path(), &["--format", "json", "."]).expect(1);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["files"][0]["shape"], "feature");
+    assert_eq!(report["files"][1]["shape"], "redistrib");
     let ran = check(&cases::folder(), &["--as", "feature", "fine-features.json"]).expect(0);
     assert_eq!(ran.stdout, "fine-features.json: ok, 1 package\n");
 }
@@ -316,6 +324,11 @@ fn a_shape_of_ones_own_is_judged_by() {
         |              ^
     hint: did you mean `releasePackage`
     "#);
+    insta::assert_snapshot!(judge("\"anything\"", "18446744073709551615"), @"
+    1x.json:1:1: expected an integer of at most 9223372036854775807, found the number 18446744073709551615
+      1 | 18446744073709551615
+        | ^
+    ");
     insta::assert_snapshot!(judge("{ \"list\": ", release), @r#"
     1shape.json:1:11: expected a JSON value, found the end of the text
       1 | { "list":
