@@ -1,6 +1,6 @@
 //! The way from a file to the headers of its device code.
 //!
-//! Device code lies in the sections `.nv_fatbin` and `__nv_relfatbin` as *containers* back to back, each a header
+//! Device code lies in the section `.nv_fatbin` or, before it is linked, `__nv_relfatbin` as *containers* back to back, each a header
 //! and *entries*, each a header and a payload. All numbers are little-endian, on every host. The layout was decoded
 //! from libcutensor, libcurand, libnvjpeg, libnvcomp and libcudadevrt and compared with `cuobjdump --list-elf` and
 //! `--list-ptx`.
@@ -130,8 +130,14 @@ fn member(source: &Source, file: Range<u64>, found: &mut Counts) -> Result<(), E
     let Some(header) = Header::read(source, file.start, size)? else {
         return Ok(());
     };
-    let is_fatbin = |name: &[u8]| name == b".nv_fatbin" || name == b"__nv_relfatbin";
-    let sections = header.sections_where(source, file.start, size, |_, name| is_fatbin(name))?;
+    // Where device code was linked, `__nv_relfatbin` still holds the parts of what is now in `.nv_fatbin`; seen in
+    // libnvshmem_host. `cuobjdump` looks at one of the two as well.
+    let named =
+        |wanted: &[u8]| header.sections_where(source, file.start, size, |_, name| name == wanted);
+    let mut sections = named(b".nv_fatbin")?;
+    if sections.is_empty() {
+        sections = named(b"__nv_relfatbin")?;
+    }
     for section in sections {
         containers(source, section, found)?;
     }

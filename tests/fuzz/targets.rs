@@ -8,13 +8,17 @@
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
-use cuda_redist::elf;
+use cuda_redist::{elf, fatbin, resolve};
 
 /// A target.
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the kept inputs of each lie in `tests/corpus/NAME/`.
-pub const ALL: &[(&str, Target)] = &[("elf_read", elf_read), ("elf_edit", elf_edit)];
+pub const ALL: &[(&str, Target)] = &[
+    ("elf_read", elf_read),
+    ("elf_edit", elf_edit),
+    ("fatbin", fatbin),
+];
 
 /// Lets `look` at a file with these bytes.
 fn with_file(data: &[u8], look: impl FnOnce(&Path)) {
@@ -61,6 +65,28 @@ pub fn elf_edit(data: &[u8]) {
                 std::fs::read(file).expect("a readable file") == data,
                 "{error}"
             );
+        }
+    });
+}
+
+/// Walking device code, and the search for names of libraries, which finds its sections in the same way.
+pub fn fatbin(data: &[u8]) {
+    with_file(data, |file| {
+        match fatbin::count(file) {
+            Ok(counts) => {
+                let total: u64 = counts.values().map(|count| count.total).sum();
+                // Every piece has a header of 64 bytes of its own.
+                assert!(total <= data.len() as u64 / 64, "{counts:?}");
+            }
+            Err(error) => assert!(error.is_rejected(), "{error}"),
+        }
+        match resolve::names(file) {
+            Ok(found) => {
+                let names = found.libraries.iter().chain(&found.paths);
+                let bytes: usize = names.map(|name| name.len() + 1).sum();
+                assert!(bytes <= data.len(), "{found:?}");
+            }
+            Err(error) => assert!(error.is_rejected(), "{error}"),
         }
     });
 }
