@@ -87,6 +87,8 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
 const MAY_BE_SKIPPED: &[&str] = &[
     // 780 MB of wheels.
     "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists",
+    // Tests what happens without a GPU.
+    "gpu::without_a_gpu_it_says_so",
 ];
 
 /// Says that `test` did not run, also in the file that `CUDA_REDIST_SKIPS` names (cargo hides what passing tests print).
