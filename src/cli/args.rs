@@ -1,5 +1,6 @@
 //! What was typed, as close to the command line as possible; nothing is opened or derived here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -23,8 +24,21 @@ pub enum Command {
     Check(CheckArgs),
     /// Print sha256 (hex, SRI, nix32), md5 and size of files, or the NAR hash of trees
     Hash(HashArgs),
-    /// Look at ELF files and set their RUNPATH, in place
+    /// Look at ELF files and set their RUNPATH and interpreter, in place
+    ///
+    /// Files are edited where they are, by a few kilobytes whatever their size: no code or data gets another address, segments stay
+    /// aligned, and a file that is as asked already is not touched. `show` names the rung of the ladder that a longer RUNPATH
+    /// would take: S1 in place of the old value, S2 at the end of the string table that ends the file, P3 in a new segment at the
+    /// end, P2 in the last segment, made longer.
+    ///
+    /// The file can be loaded at every moment of an edit, with old or new values; where a file has no room for that, an edited
+    /// copy takes its name. What cannot be edited (32-bit, big-endian, another machine, damage, no room) is refused and unchanged.
     Elf(ElfArgs),
+    /// Do what patchelf does, with its own flags: print and set RUNPATH and interpreter
+    ///
+    /// Also under the name `patchelf`, by a link to this program. `cuda-redist patchelf --help` lists the flags.
+    #[command(disable_help_flag = true)]
+    Patchelf(PatchelfArgs),
     /// Look at what was made: missing and dlopen'd libraries, CUDA architectures, foreign paths
     ///
     /// The audit fails (exit code 1) when nobody has a library that a file needs (NEEDED); when a file has device code, but
@@ -76,7 +90,7 @@ pub struct ElfArgs {
 /// The commands below `elf`.
 #[derive(Debug, Subcommand)]
 pub enum ElfCommand {
-    /// Print machine, interpreter, soname, NEEDED, RUNPATH and CUDA architectures
+    /// Print machine, interpreter, soname, NEEDED, RUNPATH, CUDA architectures, and how an edit would find room
     Show {
         /// `human` for people, `json` for machines
         #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
@@ -94,6 +108,27 @@ pub enum ElfCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Set the program interpreter of ELF files that have one, in place
+    SetInterpreter {
+        /// The dynamic loader, an absolute path
+        #[arg(value_name = "PATH")]
+        interpreter: String,
+        /// ELF files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Arguments of `patchelf`.
+#[derive(Debug, clap::Args)]
+pub struct PatchelfArgs {
+    /// patchelf's flags, and files
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "WORD"
+    )]
+    pub words: Vec<OsString>,
 }
 
 /// How `elf show` and `audit` print.

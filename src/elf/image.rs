@@ -7,7 +7,8 @@ use super::error::ElfError;
 use super::source::{Fields, Source, Window};
 use super::{ByteOrder, Class};
 
-/// Bytes of a 64-bit program header, section header, dynamic entry and symbol.
+/// Bytes of a 64-bit file header, program header, section header, dynamic entry and symbol.
+pub(super) const HEADER_LEN: u64 = 64;
 pub(super) const SEGMENT_LEN: u64 = 56;
 pub(super) const SECTION_LEN: u64 = 64;
 pub(super) const DYNAMIC_LEN: u64 = 16;
@@ -68,6 +69,11 @@ pub(super) struct Dynamic {
 /// A range that does not wrap around.
 pub(super) fn range(start: u64, len: u64) -> Option<std::ops::Range<u64>> {
     Some(start..start.checked_add(len)?)
+}
+
+/// The bytes of a whole table.
+pub(super) fn encode<T>(entries: &[T], encode: impl Fn(&T) -> Vec<u8>) -> Vec<u8> {
+    entries.iter().flat_map(encode).collect()
 }
 
 /// Do the two ranges share a byte?
@@ -375,6 +381,12 @@ impl Segment {
             bytes.extend(word.to_le_bytes());
         }
         bytes
+    }
+
+    /// Do offset and address agree modulo the alignment?
+    pub(super) fn is_congruent(&self) -> bool {
+        let align = self.align.max(1);
+        self.offset % align == self.vaddr % align
     }
 
     /// Its bytes in the file.

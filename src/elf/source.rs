@@ -12,6 +12,7 @@ use crate::text;
 pub(crate) struct Source {
     file: File,
     place: String,
+    task: &'static str,
     size_bytes: u64,
     read_bytes: Cell<u64>,
 }
@@ -59,6 +60,7 @@ impl Source {
         Ok(Source {
             file,
             place,
+            task: "read the file",
             size_bytes: meta.len(),
             read_bytes: Cell::new(0),
         })
@@ -72,6 +74,17 @@ impl Source {
     /// The file's name, safe to show.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Says what the file is read for: the verb and object of `cannot TASK: ...`.
+    pub(super) fn with_task(mut self, task: &'static str) -> Source {
+        self.task = task;
+        self
+    }
+
+    /// What the file is read for.
+    pub(super) fn task(&self) -> &'static str {
+        self.task
     }
 
     /// The file's size when it was opened, or after the last [`Source::set_size`].
@@ -147,6 +160,7 @@ impl Source {
     pub(super) fn no_room(&self, reason: impl Into<String>) -> ElfError {
         ElfError::NoRoom {
             place: self.place.clone(),
+            task: self.task,
             reason: reason.into(),
         }
     }

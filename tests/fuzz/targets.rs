@@ -8,7 +8,8 @@
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
-use cuda_redist::{elf, fatbin, resolve};
+use cuda_redist::elf::{self, Edit, SearchPath, Writing};
+use cuda_redist::{fatbin, resolve};
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -46,27 +47,62 @@ pub fn elf_read(data: &[u8]) {
 
 /// Editing, re-reading, editing again. The last bytes say how.
 pub fn elf_edit(data: &[u8]) {
-    let Some((data, [kind])) = data.split_last_chunk() else {
+    let Some((data, [what, len, second_len])) = data.split_last_chunk() else {
         return;
     };
-    let runpath = "/x".repeat(usize::from(*kind));
-    with_file(data, |file| match elf::set_runpath(file, &runpath) {
-        Ok(_) => {
-            let facts = elf::read(file)
-                .expect("a readable file")
-                .expect("an ELF file");
-            assert_eq!(facts.runpath.as_deref(), Some(&*runpath));
-            let again = elf::set_runpath(file, &runpath).expect("an editable file");
+    let value = |len: u8| "/x".repeat(usize::from(len));
+    let edit = |len: u8| Edit {
+        search_path: match what & 3 {
+            0 => SearchPath::Keep,
+            1 => SearchPath::Runpath(value(len)),
+            2 => SearchPath::Rpath(value(len)),
+            _ => SearchPath::Remove,
+        },
+        interpreter: (what & 4 != 0).then(|| format!("/{}", value(len / 2))),
+        add_needed: (what & 8 != 0)
+            .then(|| format!("lib{len}.so"))
+            .into_iter()
+            .collect(),
+    };
+    with_file(data, |file| {
+        edit_once(file, &edit(*len));
+        edit_once(file, &edit(*second_len));
+    });
+}
+
+/// The edit happens as asked, and asking again does nothing; or it is refused and nothing happens.
+fn edit_once(file: &Path, edit: &Edit) {
+    let before = std::fs::read(file).expect("a readable file");
+    let rung = elf::rung(file, edit);
+    match elf::edit(file, edit, Writing::InPlace) {
+        Ok(patched) => {
+            assert_eq!(rung.ok(), Some(patched.rung));
+            let facts = elf::read(file).expect("tables in order");
+            let facts = facts.expect("an ELF file");
+            match &edit.search_path {
+                SearchPath::Keep => {}
+                SearchPath::Runpath(value) => assert_eq!(facts.runpath.as_ref(), Some(value)),
+                SearchPath::Rpath(value) => assert_eq!(facts.rpath.as_ref(), Some(value)),
+                SearchPath::Remove => assert_eq!((&facts.rpath, &facts.runpath), (&None, &None)),
+            }
+            if edit.interpreter.is_some() {
+                assert_eq!(facts.interpreter, edit.interpreter);
+            }
+            assert!(
+                edit.add_needed
+                    .iter()
+                    .all(|name| facts.needed.contains(name))
+            );
+            let again = elf::edit(file, edit, Writing::InPlace).expect("an editable file");
             assert_eq!(again.bytes_written, 0);
         }
         Err(error) => {
             assert!(error.is_rejected(), "{error}");
-            assert!(
-                std::fs::read(file).expect("a readable file") == data,
-                "{error}"
-            );
+            assert!(rung.is_err(), "{rung:?}");
+            let after = std::fs::read(file).expect("a readable file");
+            assert!(after == before, "changed: {error}");
         }
-    });
+    }
 }
 
 /// Walking device code, and the search for names of libraries, which finds its sections in the same way.
