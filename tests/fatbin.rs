@@ -41,8 +41,6 @@ const CASES: &[(&str, &str)] = &[
         "nvidia_cufile_cu12-1.11.1.6-py3-none-manylinux2014_x86_64",
         "libcufile.so.0",
     ),
-    ("nvidia_nvtiff_cu12-0.8.0.82-", "libnvtiff.so.0"),
-    ("nvidia_nvtiff_cu13-0.8.0.82-", "libnvtiff.so.0"),
     ("nvidia_nvjpeg2k_cu12-0.11.0.51-", "libnvjpeg2k.so.0"),
     ("nvidia_nvjpeg2k_cu13-0.11.0.51-", "libnvjpeg2k.so.0"),
     ("nvidia_curand_cu12-10.3.7.77-", "libcurand.so.10"),
@@ -55,6 +53,8 @@ const LARGE: &[(&str, &str)] = &[
     ("nvidia_curand-10.4.5.25-", "libcurand.so.10"),
     ("nvidia_libnvcomp_cu12-6.0.0.12-", "libnvcomp.so.6"),
     ("nvidia_cusparselt_cu12-0.6.2-", "libcusparseLt.so.0"),
+    ("nvidia_nvtiff_cu12-0.8.0.82-", "libnvtiff.so.0"),
+    ("nvidia_nvtiff_cu13-0.8.0.82-", "libnvtiff.so.0"),
     // With code for families of devices.
     ("nvidia_cudss_cu13-1.0.0.35-", "libcudss.so.1"),
     ("nvidia_cublasmp_cu13-0.10.0.3695-", "libcublasmp.so.0"),

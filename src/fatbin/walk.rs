@@ -309,27 +309,33 @@ mod tests {
 
     /// An object file whose one section of bytes is called `name`.
     fn object(name: &str, content: &[u8]) -> Vec<u8> {
-        let names = format!("\0{name}\0");
+        object_of(&[(name, content)])
+    }
+
+    /// An object file with these sections.
+    fn object_of(sections: &[(&str, &[u8])]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
         bytes.resize(64, 0);
-        let content_at = bytes.len() as u64;
-        bytes.extend(content);
-        let names_at = bytes.len() as u64;
-        bytes.extend(names.as_bytes());
-        let table_at = bytes.len() as u64;
-        bytes[40..48].copy_from_slice(&table_at.to_le_bytes());
-        bytes[58..64].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
-        bytes.extend([0; 64]);
-        for (kind, at, len) in [
-            (1_u64, content_at, content.len()),
-            (3, names_at, names.len()),
-        ] {
+        let mut names = vec![0];
+        let mut headers = vec![0; 64];
+        let mut add = |bytes: &mut Vec<u8>, name: usize, kind: u64, content: &[u8]| {
             let mut section = [0; 64];
-            section[..8].copy_from_slice(&(u64::from(kind == 1) | kind << 32).to_le_bytes());
-            section[24..32].copy_from_slice(&at.to_le_bytes());
-            section[32..40].copy_from_slice(&(len as u64).to_le_bytes());
-            bytes.extend(section);
+            section[..8].copy_from_slice(&(name as u64 | kind << 32).to_le_bytes());
+            section[24..32].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            section[32..40].copy_from_slice(&(content.len() as u64).to_le_bytes());
+            bytes.extend(content);
+            headers.extend(section);
+        };
+        for (name, content) in sections {
+            add(&mut bytes, names.len(), 1, content);
+            names.extend(name.bytes().chain([0]));
         }
+        add(&mut bytes, 0, 3, &names);
+        let table_at = (bytes.len() as u64).to_le_bytes();
+        bytes[40..48].copy_from_slice(&table_at);
+        let count = u8::try_from(sections.len()).unwrap();
+        bytes[58..64].copy_from_slice(&[64, 0, count + 2, 0, count + 1, 0]);
+        bytes.extend(headers);
         bytes
     }
 
@@ -397,6 +403,14 @@ mod tests {
                 "relocatable",
                 object("__nv_relfatbin", &first),
                 all.to_owned(),
+            ),
+            (
+                "linked beside relocatable",
+                object_of(&[
+                    ("__nv_relfatbin", &first),
+                    (".nv_fatbin", &container(&[entry(2, 50, 0, 64, 8)])),
+                ]),
+                "sm_50".to_owned(),
             ),
             (
                 "padded",
