@@ -136,6 +136,44 @@ fn damage_never_crashes_an_audit() {
         .unwrap();
 }
 
+/// 65535 entries that share a string of a megabyte would be 64 GB.
+#[test]
+fn entries_that_share_a_long_string_are_refused() {
+    let dir = support::dir();
+    let name = vec![b'x'; (1 << 20) - 2];
+    let strings = [&[0], &name[..], &[0]].concat();
+    let (strings_at, dynamic_at) = (64 + 2 * 56, 64 + 2 * 56 + strings.len() as u64);
+    let mut entries = vec![[1, 1]; 1000];
+    entries.extend([[5, strings_at], [10, strings.len() as u64], [0, 0]]);
+    let dynamic: Vec<u8> = entries
+        .concat()
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    let all = dynamic_at + dynamic.len() as u64;
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(64, 0);
+    bytes[16..20].copy_from_slice(&[3, 0, 62, 0]);
+    bytes[32] = 64;
+    bytes[52..58].copy_from_slice(&[64, 0, 56, 0, 2, 0]);
+    for (kind, at, len) in [(1, 0, all), (2, dynamic_at, dynamic.len() as u64)] {
+        let words = [kind | 4 << 32, at, at, at, len, len, 8];
+        bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
+    }
+    bytes.extend(strings);
+    bytes.extend(dynamic);
+    std::fs::write(dir.path().join("libx.so"), bytes).unwrap();
+    let ran = run(Command::new(program())
+        .current_dir(dir.path())
+        .args(["audit", "libx.so"]))
+    .expect(1);
+    assert_eq!(
+        ran.stderr,
+        "libx.so: dynamic section: expected NEEDED entries of at most 1048576 bytes in all, found more\n"
+    );
+    assert_eq!(ran.stdout, "0 files, 0 with device code\n");
+}
+
 #[test]
 fn data_of_any_size_is_read_in_little_memory() {
     let test = "audit::hostile::data_of_any_size_is_read_in_little_memory";
