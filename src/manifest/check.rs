@@ -447,6 +447,8 @@ fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
             "sha256" => sha256 = Sha256::from_hex(text).ok(),
             "md5" => md5 = Some(Md5::from_hex(text).ok()?),
             "size" => size_bytes = Some(text.parse().ok()?),
+            // Whoever has the archive has fetched it.
+            "url" => {}
             _ => return None,
         }
     }

@@ -96,7 +96,7 @@ pub static TABLE: &[Shape] = &[
     },
     Shape {
         name: "buildableRelease",
-        doc: "A release with what building needs: as `redistribRelease`, but `md5` and `size` of archives may be absent, as whoever lists only a hash does not know them.",
+        doc: "A release with what building needs: as `redistribRelease`, but `md5` and `size` of archives may be absent, as whoever lists only a hash does not know them, and an archive may say its `url`.",
         source: "this project: what release expressions become (`nix/shims`)",
         fitting: &[
             r#"{ "name": "NVIDIA TensorRT", "license": "TensorRT", "version": "8.6.1.6", "linux-x86_64": {
@@ -111,12 +111,12 @@ pub static TABLE: &[Shape] = &[
     },
     Shape {
         name: "buildablePackage",
-        doc: "One archive with what building needs: as `redistribPackage`, but `md5` and `size` may be absent.",
+        doc: "One archive with what building needs: as `redistribPackage`, but `md5` and `size` may be absent, and it may say its `url`.",
         source: "this project: what release expressions become (`nix/shims`)",
         fitting: &[
             r#"{ "relative_path": "a/b.tar.xz", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" }"#,
             r#"{ "relative_path": "a/b.tar.xz", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-                "md5": "d41d8cd98f00b204e9800998ecf8427e", "size": "0" }"#,
+                "md5": "d41d8cd98f00b204e9800998ecf8427e", "size": "0", "url": "https://example.org/b.tar.xz" }"#,
         ],
         refused: &[
             r#"{ "relative_path": "a/b.tar.xz" }"#,
@@ -530,6 +530,11 @@ static BUILDABLE_PACKAGE: Record = Record {
         SHA256_FIELD,
         Field::optional("md5", Rule::text(&MD5), MD5_DOC),
         Field::optional("size", Rule::text(&SIZE), SIZE_DOC),
+        Field::optional(
+            "url",
+            Rule::text(&URL),
+            "Where the archive is fetched from, if not below the product's address",
+        ),
     ]),
     rest: Rest::Refused,
     ordered: &[],

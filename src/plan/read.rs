@@ -374,7 +374,7 @@ fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) 
     match (entries, variant) {
         (Entries::Flat(archive), None) => Some(archive.clone()),
         (Entries::Flat(_), Some(variant)) => {
-            let expected = "`null`, as the release has no `cuda_variant`".to_owned();
+            let expected = "`null`, as the release lists no variants".to_owned();
             refuse(&["variant"], expected, text::quote(variant))
         }
         (Entries::Variants(archives), Some(variant)) => match archives.get(variant) {
@@ -386,7 +386,11 @@ fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) 
             }
         },
         (Entries::Variants(_), None) => {
-            let expected = "the name of a variant, as the release has `cuda_variant`".to_owned();
+            let key = release.variants().map_or("", |variants| &variants.key);
+            let expected = format!(
+                "the name of a variant, as the release has {}",
+                text::quote(key)
+            );
             refuse(&["variant"], expected, "`null`".to_owned())
         }
     }
@@ -660,8 +664,9 @@ mod tests {
     #[test]
     fn the_release_must_be_of_the_platform_and_variant() {
         insta::assert_snapshot!(refusal(&with("\"platform\": \"linux-x86_64\"", "\"platform\": \"linux-sbsa\"")), @"plan.json:13:14: `release`: expected exactly the platform `linux-sbsa`, found `linux-x86_64`");
-        insta::assert_snapshot!(refusal(&with("\"variant\": null", "\"variant\": \"cuda12\"")), @"plan.json:26:14: `variant`: expected `null`, as the release has no `cuda_variant`, found `cuda12`");
+        insta::assert_snapshot!(refusal(&with("\"variant\": null", "\"variant\": \"cuda12\"")), @"plan.json:26:14: `variant`: expected `null`, as the release lists no variants, found `cuda12`");
         insta::assert_snapshot!(refusal(&nested_plan("null")), @"plan.json:26:14: `variant`: expected the name of a variant, as the release has `cuda_variant`, found `null`");
+        insta::assert_snapshot!(refusal(&nested_plan("null").replace("cuda_variant", "mpi_variant").replace("\"cuda12\"", "\"mpi12\"")), @"plan.json:26:14: `variant`: expected the name of a variant, as the release has `mpi_variant`, found `null`");
         insta::assert_snapshot!(refusal(&nested_plan("\"cuda11\"")), @"plan.json:16:45: `release.linux-x86_64`: expected exactly the variant `cuda11`, found `cuda12`");
     }
 
