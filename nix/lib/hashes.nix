@@ -77,7 +77,8 @@ let
     in
     _hex byteAt;
 
-  _sri = hash: match "sha256-([A-Za-z0-9+/]{43})=" hash;
+  # Nix takes it without padding, too.
+  _sri = hash: match "sha256-([A-Za-z0-9+/]{43})=?" hash;
 in
 {
   /**
