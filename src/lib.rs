@@ -19,6 +19,7 @@ pub mod manifest;
 pub mod shape;
 
 pub mod archive;
+pub mod audit;
 pub mod elf;
 pub mod fatbin;
 pub mod plan;

@@ -25,6 +25,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("elf", &[]),
     ("fatbin", &["elf"]),
     ("resolve", &["elf"]),
+    ("audit", &["resolve", "fatbin", "elf"]),
     ("index", &["manifest", "hash", "archive"]),
     // It sees all stages.
     (
@@ -36,8 +37,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "shape", "manifest", "hash", "plan", "archive", "elf", "fatbin", "resolve", "index",
-            "realise",
+            "shape", "manifest", "hash", "plan", "archive", "elf", "fatbin", "resolve", "audit",
+            "index", "realise",
         ],
     ),
     // Evaluation unpacks nothing: no archive, no elf.

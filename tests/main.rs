@@ -9,8 +9,14 @@
 
 /// Good archives, attacks and real wheels, through `archive::unpack`.
 mod archive;
+/// Trees of libraries, through `audit` and the command of that name.
+mod audit;
+/// Kept inputs of fuzzing, replayed.
+mod corpus;
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
 mod elf;
+/// Device code: NVIDIA's own files against `cuobjdump`, and damaged ones.
+mod fatbin;
 /// The C interface of the plugin against a fake evaluator, `host.cc`.
 mod ffi;
 /// `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.

@@ -1,5 +1,6 @@
 //! What was typed, as close to the command line as possible; nothing is opened or derived here.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -23,8 +24,36 @@ pub enum Command {
     Check(CheckArgs),
     /// Print sha256 (hex, SRI, nix32), md5 and size of files, or the NAR hash of trees
     Hash(HashArgs),
-    /// Look at ELF files and set their RUNPATH, in place
+    /// Look at ELF files and set their RUNPATH and interpreter, in place
+    ///
+    /// Files are edited where they are, by a few kilobytes whatever their size: no code or data gets another address, segments stay
+    /// aligned, and a file that is as asked already is not touched. `show` names the rung of the ladder that a longer RUNPATH
+    /// would take: S1 in place of the old value, S2 at the end of the string table that ends the file, P3 in a new segment at the
+    /// end, P2 in the last segment, made longer.
+    ///
+    /// The file can be loaded at every moment of an edit, with old or new values; where a file has no room for that, an edited
+    /// copy takes its name. What cannot be edited (32-bit, big-endian, another machine, damage, no room) is refused and unchanged.
     Elf(ElfArgs),
+    /// Do what patchelf does, with its own flags: print and set RUNPATH and interpreter
+    ///
+    /// Also under the name `patchelf`, by a link to this program. `cuda-redist patchelf --help` lists the flags.
+    #[command(disable_help_flag = true)]
+    Patchelf(PatchelfArgs),
+    /// Look at what was made: missing and dlopen'd libraries, CUDA architectures, foreign paths
+    ///
+    /// The audit fails (exit code 1) when nobody has a library that a file needs (NEEDED); when a file has device code, but
+    /// none for a capability asked about; when a RUNPATH leads into the current directory, the host (/usr, /opt), a build
+    /// (/build, /tmp) or stubs; and when a file is damaged. All else is told and accepted: names of libraries that code may
+    /// open by dlopen, RUNPATH entries and links that lead to nothing, files for another machine, paths of the host in
+    /// links, programs, .pc and .cmake files.
+    ///
+    /// A library satisfies a file when it has the name and is for the same machine. Looked for first in the file's own folder,
+    /// then in its own tree, the other trees, the dependencies in their order, and last among what every host has: glibc,
+    /// libstdc++ and libgcc_s, the driver. Stubs never satisfy anything.
+    ///
+    /// Which code serves a device: sm_80 serves 8.0, 8.6 and 8.9 but not 9.0; sm_90a only 9.0; sm_100f the family of 10.0
+    /// from 10.0 on; PTX serves its capability and all later ones, compute_90a and compute_100f like sm_90a and sm_100f.
+    Audit(AuditArgs),
     /// Write a redistrib manifest for a folder of archives and NVIDIA wheels
     Index(IndexArgs),
     /// Carry out a plan: verify, unpack, split into outputs, patch (a derivation's builder)
@@ -61,7 +90,7 @@ pub struct ElfArgs {
 /// The commands below `elf`.
 #[derive(Debug, Subcommand)]
 pub enum ElfCommand {
-    /// Print machine, interpreter, soname, NEEDED, RUNPATH and CUDA architectures
+    /// Print machine, interpreter, soname, NEEDED, RUNPATH, CUDA architectures, and how an edit would find room
     Show {
         /// `human` for people, `json` for machines
         #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
@@ -79,15 +108,63 @@ pub enum ElfCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Set the program interpreter of ELF files that have one, in place
+    SetInterpreter {
+        /// The dynamic loader, an absolute path
+        #[arg(value_name = "PATH")]
+        interpreter: String,
+        /// ELF files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
-/// How `elf show` prints.
+/// Arguments of `patchelf`.
+#[derive(Debug, clap::Args)]
+pub struct PatchelfArgs {
+    /// patchelf's flags, and files
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "WORD"
+    )]
+    pub words: Vec<OsString>,
+}
+
+/// How `elf show` and `audit` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ShowFormat {
     /// Aligned lines for people.
     Human,
-    /// One JSON array, one object per file.
+    /// One JSON value.
     Json,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, clap::Args)]
+pub struct AuditArgs {
+    /// A compute capability that all device code must serve; may be repeated
+    #[arg(long = "capability", value_name = "9.0")]
+    pub capabilities: Vec<String>,
+    /// A folder with libraries that the files may need; may be repeated, the first ones are looked at first
+    #[arg(long = "dependency", value_name = "DIR")]
+    pub dependencies: Vec<PathBuf>,
+    /// Where the driver's libraries are at run time; may be repeated
+    #[arg(
+        long = "driver-path",
+        value_name = "DIR",
+        default_value = "/run/opengl-driver/lib"
+    )]
+    pub driver_paths: Vec<String>,
+    /// A library that may be missing; may be repeated
+    #[arg(long = "allow-missing", value_name = "SONAME")]
+    pub allowed_missing: Vec<String>,
+    /// `human` for people, `json` for machines
+    #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
+    pub format: ShowFormat,
+    /// Folders of packages, or single files
+    #[arg(required = true, value_name = "DIR")]
+    pub trees: Vec<PathBuf>,
 }
 
 /// Arguments of `index`.

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::args::{ElfArgs, ElfCommand, ShowFormat};
-use super::stdout::{exit_code, print, worst};
-use crate::elf::{self, Facts};
-use crate::error::{Error, Kind, Problem};
+use super::stdout::{each, exit_code, print, worst};
+use crate::elf::{self, Edit, Facts, Rung, Writing};
+use crate::error::{Error, Problem};
 use crate::fatbin::{self, Architecture};
 use crate::text;
 
@@ -27,21 +28,28 @@ impl Problem for NotElf {
     }
 }
 
+/// A RUNPATH as long as real ones, for the question how an edit would find room.
+const LONG_RUNPATH: usize = 256;
+
 /// Runs the command. Every file has its turn; the gravest problem decides the exit code.
 pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
-    let gravest = match &args.command {
+    Ok(match &args.command {
         ElfCommand::Show { format, files } => show(*format, files),
         ElfCommand::SetRunpath { runpath, files } => {
-            worst(files.iter().map(|file| print(&set_runpath(file, runpath)?)))
+            let edit = Edit::runpath(runpath);
+            each(files, |file| carry_out(&edit, file))
         }
-    };
-    Ok(exit_code(gravest))
+        ElfCommand::SetInterpreter { interpreter, files } => {
+            let edit = Edit::interpreter(interpreter);
+            each(files, |file| carry_out(&edit, file))
+        }
+    })
 }
 
 /// Edits one file and says in one line what was done: rung, bytes read and written, microseconds, name.
-fn set_runpath(file: &Path, runpath: &str) -> Result<String, Error> {
+fn carry_out(edit: &Edit, file: &Path) -> Result<String, Error> {
     let start = Instant::now();
-    let patched = elf::set_runpath(file, runpath)?;
+    let patched = elf::edit(file, edit, Writing::Safely)?;
     Ok(format!(
         "{} read {} written {} us {} {}\n",
         patched.rung,
@@ -52,23 +60,53 @@ fn set_runpath(file: &Path, runpath: &str) -> Result<String, Error> {
     ))
 }
 
-fn show(format: ShowFormat, files: &[PathBuf]) -> Option<Kind> {
-    let mut objects = Vec::new();
-    let gravest = worst(files.iter().map(|file| {
-        let place = text::printable(&file.display().to_string());
+/// What is shown of one file.
+struct Shown {
+    facts: Facts,
+    architectures: Vec<Architecture>,
+    /// How an edit would find room, or why not; `None` when there is nothing to edit.
+    rung: Option<Result<Rung, String>>,
+}
+
+impl Shown {
+    fn read(file: &Path) -> Result<Shown, Error> {
         let facts = elf::read(file)?.ok_or_else(|| NotElf {
-            place: place.clone(),
+            place: text::printable(&file.display().to_string()),
         })?;
-        let architectures = fatbin::architectures(file)?;
-        match format {
-            ShowFormat::Human => print(&human(&place, &facts, &architectures))?,
-            ShowFormat::Json => objects.push(object(file, &facts, &architectures)),
-        }
+        let long = "x".repeat(LONG_RUNPATH);
+        let edit = match (facts.is_dynamic, &facts.interpreter) {
+            (true, _) => Some(Edit::runpath(&long)),
+            (false, Some(_)) => Some(Edit::interpreter(&long)),
+            (false, None) => None,
+        };
+        let rung = edit.map(|edit| elf::rung(file, &edit));
+        let reason = |error: Error| {
+            let first = error.problems().next().map(ToString::to_string);
+            first.unwrap_or_default()
+        };
+        Ok(Shown {
+            architectures: fatbin::architectures(file)?,
+            rung: rung.map(|rung| rung.map_err(reason)),
+            facts,
+        })
+    }
+}
+
+fn show(format: ShowFormat, files: &[PathBuf]) -> ExitCode {
+    if format == ShowFormat::Human {
+        return each(files, |file| {
+            let place = text::printable(&file.display().to_string());
+            Ok(human(&place, &Shown::read(file)?))
+        });
+    }
+    let shown: Vec<_> = files.par_iter().map(|file| Shown::read(file)).collect();
+    let mut objects = Vec::new();
+    let gravest = worst(files.iter().zip(shown).map(|(file, shown)| {
+        objects.push(object(file, &shown?));
         Ok(())
     }));
-    let list =
-        (format == ShowFormat::Json).then(|| print(&format!("{:#}\n", Value::Array(objects))));
-    gravest.max(worst(list.into_iter()))
+    let list = print(&format!("{:#}\n", Value::Array(objects)));
+    exit_code(gravest.max(worst(std::iter::once(list))))
 }
 
 /// The names of architectures, in their order.
@@ -76,7 +114,8 @@ fn names(architectures: &[Architecture]) -> Vec<String> {
     architectures.iter().map(Architecture::to_string).collect()
 }
 
-fn human(place: &str, facts: &Facts, architectures: &[Architecture]) -> String {
+fn human(place: &str, shown: &Shown) -> String {
+    let facts = &shown.facts;
     let mut out = format!("{place}\n");
     let mut line = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -93,23 +132,30 @@ fn human(place: &str, facts: &Facts, architectures: &[Architecture]) -> String {
     line("rpath", facts.rpath.as_deref());
     line("runpath", facts.runpath.as_deref());
     line("build id", facts.build_id.as_deref());
+    let architectures = names(&shown.architectures).join(" ");
     line(
         "cuda",
-        (!architectures.is_empty())
-            .then(|| names(architectures).join(" "))
-            .as_deref(),
+        Some(&*architectures).filter(|names| !names.is_empty()),
     );
-    line(
-        "spare slots",
-        facts
-            .is_dynamic
-            .then(|| facts.spare_dynamic_slots.to_string())
-            .as_deref(),
-    );
+    let segments = match facts.misaligned_segments {
+        0 => "congruent".to_owned(),
+        count => format!("{count} not congruent (glibc before 2.35 refuses the file)"),
+    };
+    line("segments", shown.rung.as_ref().map(|_| &*segments));
+    let slots = facts.spare_dynamic_slots.to_string();
+    line("spare slots", facts.is_dynamic.then_some(&*slots));
+    let rung = shown.rung.as_ref().map(|rung| match rung {
+        Ok(rung) => format!("{rung}, {}", rung.description()),
+        Err(reason) => format!("none: {reason}"),
+    });
+    line("rung", rung.as_deref());
     out
 }
 
-fn object(file: &Path, facts: &Facts, architectures: &[Architecture]) -> Value {
+fn object(file: &Path, shown: &Shown) -> Value {
+    let facts = &shown.facts;
+    let rung = shown.rung.as_ref().and_then(|rung| rung.as_ref().ok());
+    let refusal = shown.rung.as_ref().and_then(|rung| rung.as_ref().err());
     json!({
         "file": file.display().to_string(),
         "machine": facts.machine.to_string(),
@@ -121,7 +167,10 @@ fn object(file: &Path, facts: &Facts, architectures: &[Architecture]) -> Value {
         "rpath": facts.rpath,
         "runpath": facts.runpath,
         "buildId": facts.build_id,
-        "cudaArchitectures": names(architectures),
+        "cudaArchitectures": names(&shown.architectures),
+        "misalignedSegments": facts.misaligned_segments,
         "spareDynamicSlots": facts.spare_dynamic_slots,
+        "rung": rung.map(Rung::to_string),
+        "refusal": refusal,
     })
 }

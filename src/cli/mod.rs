@@ -1,6 +1,7 @@
 //! The command line: what was typed, then one file per command.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -8,21 +9,29 @@ use clap::Parser as _;
 use crate::error::Error;
 
 pub mod args;
+mod audit;
 mod check;
 mod elf;
 mod hash;
 mod index;
 mod log;
+mod patchelf;
 mod realise;
 mod stdout;
 
 use args::{Args, Command};
 
-/// Runs the program with `argv` (its own name first) and says how it ended.
+/// Runs the program with `argv` (its own name first) and says how it ended. Under the name `patchelf`, by a link, it is the command
+/// of that name.
 ///
 /// Exit codes: 0 fine, 1 content rejected, 2 usage, 3 unreadable input, I/O or our own fault; with several
 /// inputs the highest wins. Data goes to stdout, messages to stderr.
 pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut argv: Vec<OsString> = argv.into_iter().collect();
+    let name = argv.first().map(Path::new).and_then(Path::file_name);
+    if name == Some(OsStr::new("patchelf")) {
+        argv.insert(1, OsString::from("patchelf"));
+    }
     let args = match Args::try_parse_from(argv) {
         Ok(args) => args,
         Err(error) => {
@@ -35,6 +44,8 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::Elf(args) => elf::run(&args),
+        Command::Patchelf(args) => patchelf::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Realise(args) => realise::run(&args),
     };

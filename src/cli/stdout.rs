@@ -1,7 +1,10 @@
 //! Data for stdout, and the exit code of several inputs.
 
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use rayon::prelude::*;
 
 use crate::error::{Error, Kind, Problem};
 
@@ -42,6 +45,16 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Result<(), Error>>) -> Option
             Some(error.kind())
         })
         .max()
+}
+
+/// Lets `work` at each of `files`, in parallel, and prints what it gives back in the order of the files; its gravest problem is the
+/// exit code.
+pub(super) fn each(
+    files: &[PathBuf],
+    work: impl Fn(&Path) -> Result<String, Error> + Sync,
+) -> ExitCode {
+    let done: Vec<Result<String, Error>> = files.par_iter().map(|file| work(file)).collect();
+    exit_code(worst(done.into_iter().map(|text| print(&text?))))
 }
 
 /// The exit code of several inputs, from their gravest problem.

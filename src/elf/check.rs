@@ -4,31 +4,40 @@ use object::elf;
 use object::elf::DynamicTag;
 
 use super::error::ElfError;
-use super::image::{Header, SEGMENT_LEN, Section, Segment, range};
+use super::image::{Dynamic, HEADER_LEN, Header, SEGMENT_LEN, Section, Segment, range};
 use super::read::Facts;
 use super::source::Source;
 use super::strings::Table;
 
 /// The tables of a file that can be edited.
 ///
-/// **Shape**: 64-bit little-endian, dynamic, of a machine we know. The `PT_LOAD`s are sorted by address, disjoint,
-/// inside the file, and congruent (offset and address) modulo a page of 4 kB. Every segment and section that has bytes
-/// has them inside the file. A `PT_PHDR`, if any, describes the program headers.
+/// **Shape**: 64-bit little-endian, of a machine we know, a program or a library. The program headers follow the file header;
+/// the `PT_LOAD`s are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
+/// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, describes the program headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) header: Header,
     pub(super) segments: Vec<Segment>,
     /// Empty when the section headers were stripped.
     pub(super) sections: Vec<Section>,
-    pub(super) table: Table,
+    /// `None` when there is no dynamic section.
+    pub(super) table: Option<Table>,
 }
+
+/// What files must be.
+pub(super) const EXPECTED: &str =
+    "a dynamic 64-bit little-endian ELF program or library for x86_64, aarch64 or ppc64le";
+
+/// More sections than any linked file has; object files, which are not edited, have as many.
+const SECTIONS_MAX: u64 = 1 << 16;
 
 impl Image {
     /// Reads and judges the tables.
     pub(super) fn read(source: &Source) -> Result<(Image, Facts), ElfError> {
         let foreign = |found: String| ElfError::Foreign {
             place: source.place().to_owned(),
-            expected: "a dynamic 64-bit little-endian ELF program or library for x86_64, aarch64 or ppc64le",
+            task: source.task(),
+            expected: EXPECTED,
             found,
         };
         let header = Header::read(source, 0, source.size())?
@@ -36,13 +45,23 @@ impl Image {
         let segments = header.segments(source)?;
         let table = Table::read(source, &header, &segments)?;
         let facts = super::read::facts(source, &header, &segments, table.as_ref())?;
-        if let Some(reason) = facts.not_editable_reason() {
+        if let Some(reason) = facts.foreign_reason() {
             return Err(foreign(format!(
                 "{} ({}, {})",
                 reason, facts.kind, facts.machine
             )));
         }
-        let table = table.ok_or_else(|| foreign("no dynamic section".to_owned()))?;
+        if facts.interpreter.is_none() && table.is_none() {
+            let found = format!("no dynamic section ({}, {})", facts.kind, facts.machine);
+            return Err(foreign(found));
+        }
+        if header.section_count > SECTIONS_MAX {
+            let reason = format!(
+                "{} sections, more than {SECTIONS_MAX}",
+                header.section_count
+            );
+            return Err(source.no_room(reason));
+        }
         let sections = header.sections(source, 0)?;
         let image = Image {
             header,
@@ -61,6 +80,13 @@ impl Image {
             .filter(|segment| segment.kind == elf::PT_LOAD)
     }
 
+    /// The segment that names the program interpreter.
+    pub(super) fn interpreter(&self) -> Option<&Segment> {
+        self.segments
+            .iter()
+            .find(|segment| segment.kind == elf::PT_INTERP && segment.file_size != 0)
+    }
+
     /// File offset of the end of the program headers.
     pub(super) fn segments_end(&self) -> u64 {
         // Header::read found the table inside the file.
@@ -77,6 +103,10 @@ impl Image {
     fn judge(&self, source: &Source) -> Result<(), ElfError> {
         const TABLE: &str = "program headers";
         let size = source.size();
+        if self.header.segments_offset < HEADER_LEN {
+            let found = format!("offset 0x{:x}", self.header.segments_offset);
+            return Err(source.damaged(TABLE, "a table behind the file header", found));
+        }
         let mut end = 0;
         for load in self.loads() {
             let at = format!("a PT_LOAD at 0x{:x}", load.vaddr);
@@ -195,18 +225,18 @@ pub(super) type Breach = (String, String);
 ///
 /// What held before must hold after: program headers inside a loaded segment, `PT_INTERP` before the first
 /// `PT_LOAD`, addresses of the dynamic section backed by the file. New or changed loaded segments must be congruent
-/// modulo their whole alignment, and no loaded section of code or data may have moved, `.interp` excepted.
+/// modulo their whole alignment, sections and dynamic entries must be what they were, and where they were, save those that an
+/// edit moves or changes.
 pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     let breach = |expected: &str, found: String| Err((expected.to_owned(), found));
     for load in after.loads() {
         let known = before
             .loads()
             .any(|old| (old.offset, old.vaddr, old.align) == (load.offset, load.vaddr, load.align));
-        let align = load.align.max(1);
-        if !known && load.offset % align != load.vaddr % align {
+        if !known && !load.is_congruent() {
             let found = format!(
-                "offset 0x{:x}, address 0x{:x}, alignment 0x{align:x}",
-                load.offset, load.vaddr
+                "offset 0x{:x}, address 0x{:x}, alignment 0x{:x}",
+                load.offset, load.vaddr, load.align
             );
             return breach("a new PT_LOAD congruent modulo its alignment", found);
         }
@@ -239,10 +269,8 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     }
     for tag in ADDRESS_TAGS {
         let backed = |image: &Image| {
-            image
-                .table
-                .value(tag)
-                .map(|addr| image.file_offset(addr, 1).is_some())
+            let addr = image.table.as_ref()?.value(tag)?;
+            Some(image.file_offset(addr, 1).is_some())
         };
         if backed(before) == Some(true) && backed(after) != Some(true) {
             return breach(
@@ -257,19 +285,66 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
             after.sections.len().to_string(),
         );
     }
-    let interpreter = before
-        .segments
-        .iter()
-        .find(|segment| segment.kind == elf::PT_INTERP);
     for (index, (old, new)) in before.sections.iter().zip(&after.sections).enumerate() {
-        let is_interpreter = interpreter.is_some_and(|segment| segment.offset == old.offset);
-        let moved = (old.addr, old.offset, old.size) != (new.addr, new.offset, new.size);
-        if old.is_alloc() && old.kind == elf::SHT_PROGBITS && !is_interpreter && moved {
-            return breach(
-                "code and data where they were",
-                format!("section {index} moved to 0x{:x}", new.addr),
-            );
-        }
+        same_section(before, index, old, new)?;
+    }
+    same_entries(before, after)
+}
+
+/// Is the section what it was, and where it was, as far as it has an address? Notes, hash tables, the interpreter's name and the
+/// dynamic string table may move, zeros may get their bytes.
+fn same_section(before: &Image, index: usize, old: &Section, new: &Section) -> Result<(), Breach> {
+    let breach = |expected: &str, found: String| Err((expected.to_owned(), found));
+    let is_shown = old.kind == elf::SHT_NOBITS && new.kind == elf::SHT_PROGBITS;
+    let sort = |section: &Section| {
+        let links = (section.link, section.info, section.entry_size);
+        (section.name, section.flags, section.align, links)
+    };
+    if sort(old) != sort(new) || (old.kind != new.kind && !is_shown) {
+        return breach("sections of the sort they were", format!("section {index}"));
+    }
+    let is_strings = before
+        .table
+        .as_ref()
+        .is_some_and(|table| table.is_strings_of(old));
+    let is_interpreter = before
+        .interpreter()
+        .is_some_and(|segment| (segment.offset, segment.file_size) == (old.offset, old.size));
+    let is_free = matches!(old.kind, elf::SHT_NOTE | elf::SHT_HASH | elf::SHT_GNU_HASH);
+    let is_resized = old.size != new.size && !is_strings && !is_interpreter;
+    let is_moved = old.addr != new.addr || (old.offset != new.offset && !is_shown);
+    if old.is_alloc() && is_moved && !is_strings && !is_interpreter && !is_free {
+        let found = format!("section {index} moved to 0x{:x}", new.addr);
+        return breach("code and data where they were", found);
+    }
+    if is_resized {
+        let found = format!("section {index} of {} bytes, once {}", new.size, old.size);
+        return breach("sections as long as they were", found);
+    }
+    Ok(())
+}
+
+/// Are the dynamic entries that an edit has no business with what they were, in their order?
+fn same_entries(before: &Image, after: &Image) -> Result<(), Breach> {
+    const EDITED: [DynamicTag; 10] = [
+        elf::DT_STRTAB,
+        elf::DT_STRSZ,
+        elf::DT_HASH,
+        elf::DT_GNU_HASH,
+        elf::DT_RPATH,
+        elf::DT_RUNPATH,
+        elf::DT_NEEDED,
+        elf::DT_DEBUG,
+        elf::DT_RELACOUNT,
+        elf::DT_RELCOUNT,
+    ];
+    let others = |image: &Image| -> Vec<Dynamic> {
+        let live = image.table.iter().flat_map(Table::live).copied();
+        live.filter(|entry| !EDITED.contains(&entry.tag)).collect()
+    };
+    if others(before) != others(after) {
+        let found = "others".to_owned();
+        return Err(("the other dynamic entries as they were".to_owned(), found));
     }
     Ok(())
 }
@@ -278,7 +353,6 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
 mod tests {
     use object::elf::{DynamicTag, ProgramType};
 
-    use super::super::image::Dynamic;
     use super::super::{ByteOrder, Class};
     use super::*;
 
@@ -328,7 +402,7 @@ mod tests {
                 segment(elf::PT_LOAD, 0x1000, 0x1000, 0x1000),
             ],
             sections: vec![section],
-            table: Table {
+            table: Some(Table {
                 offset: 0x1800,
                 entries: vec![
                     Dynamic {
@@ -344,20 +418,24 @@ mod tests {
                         value: 0x9000,
                     },
                     Dynamic {
+                        tag: elf::DT_RUNPATH,
+                        value: 1,
+                    },
+                    Dynamic {
                         tag: elf::DT_NULL,
                         value: 0,
                     },
                 ],
-                used: 3,
+                used: 4,
                 strings_offset: 0x300,
                 strings_size: 10,
-            },
+            }),
         }
     }
 
     fn set(image: &mut Image, tag: DynamicTag, value: u64) {
-        image
-            .table
+        let table = image.table.as_mut().unwrap();
+        table
             .entries
             .iter_mut()
             .find(|entry| entry.tag == tag)
@@ -368,15 +446,14 @@ mod tests {
     #[test]
     fn broken_rules_are_found() {
         type Change = fn(&mut Image);
-        let cases: [(Option<&str>, Change); 9] = [
+        let cases: [(Option<&str>, Change); 14] = [
             (None, |_| {}),
             (None, |after| {
                 after
                     .segments
                     .push(segment(elf::PT_LOAD, 0x4000, 16, 0x1000))
             }),
-            // What was not backed by the file before need not be now.
-            (None, |after| set(after, elf::DT_PLTGOT, 0x9999)),
+            (None, |after| set(after, elf::DT_RUNPATH, 0x9999)),
             (
                 Some("a new PT_LOAD congruent modulo its alignment"),
                 |after| {
@@ -400,6 +477,21 @@ mod tests {
             }),
             (Some("code and data where they were"), |after| {
                 after.sections[0].addr += 8
+            }),
+            (Some("code and data where they were"), |after| {
+                after.sections[0].offset += 8
+            }),
+            (Some("sections as long as they were"), |after| {
+                after.sections[0].size += 8
+            }),
+            (Some("sections of the sort they were"), |after| {
+                after.sections[0].link += 1
+            }),
+            (Some("the other dynamic entries as they were"), |after| {
+                set(after, elf::DT_INIT, 0x1101)
+            }),
+            (Some("the other dynamic entries as they were"), |after| {
+                after.table.as_mut().unwrap().entries.swap(1, 2)
             }),
         ];
         for (index, (expected, change)) in cases.into_iter().enumerate() {

@@ -22,24 +22,35 @@ pub(crate) enum ElfError {
         found: String,
     },
     /// The file is sound, but not of a sort that is edited.
-    #[error("cannot set RUNPATH: expected {expected}, found {found}; file left unchanged")]
+    #[error("cannot {task}: expected {expected}, found {found}; file left unchanged")]
     Foreign {
         place: String,
+        task: &'static str,
         expected: &'static str,
         found: String,
     },
     /// No rung of the ladder applies.
-    #[error("cannot set RUNPATH: {reason}; file left unchanged")]
-    NoRoom { place: String, reason: String },
-    /// The value asked for cannot be stored in an ELF string table.
-    #[error("cannot set RUNPATH: expected a text without NUL, found {found}; file left unchanged")]
-    Value { place: String, found: String },
+    #[error("cannot {task}: {reason}; file left unchanged")]
+    NoRoom {
+        place: String,
+        task: &'static str,
+        reason: String,
+    },
+    /// The value asked for cannot be stored in an ELF file.
+    #[error("cannot {task}: expected {expected}, found {found}; file left unchanged")]
+    Value {
+        place: String,
+        task: &'static str,
+        expected: String,
+        found: String,
+    },
     /// Re-reading the edited file found something wrong: our own fault.
     #[error(
-        "cannot set RUNPATH: the edited file breaks a rule: expected {expected}, found {found}; file {state}"
+        "cannot {task}: the edited file breaks a rule: expected {expected}, found {found}; file {state}"
     )]
     Broken {
         place: String,
+        task: &'static str,
         expected: String,
         found: String,
         state: &'static str,

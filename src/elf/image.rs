@@ -4,10 +4,11 @@ use object::elf;
 use object::elf::{DynamicTag, ProgramType, SectionType};
 
 use super::error::ElfError;
-use super::source::{Fields, Source};
+use super::source::{Fields, Source, Window};
 use super::{ByteOrder, Class};
 
-/// Bytes of a 64-bit program header, section header, dynamic entry and symbol.
+/// Bytes of a 64-bit file header, program header, section header, dynamic entry and symbol.
+pub(super) const HEADER_LEN: u64 = 64;
 pub(super) const SEGMENT_LEN: u64 = 56;
 pub(super) const SECTION_LEN: u64 = 64;
 pub(super) const DYNAMIC_LEN: u64 = 16;
@@ -68,6 +69,11 @@ pub(super) struct Dynamic {
 /// A range that does not wrap around.
 pub(super) fn range(start: u64, len: u64) -> Option<std::ops::Range<u64>> {
     Some(start..start.checked_add(len)?)
+}
+
+/// The bytes of a whole table.
+pub(super) fn encode<T>(entries: &[T], encode: impl Fn(&T) -> Vec<u8>) -> Vec<u8> {
+    entries.iter().flat_map(encode).collect()
 }
 
 /// Do the two ranges share a byte?
@@ -221,7 +227,7 @@ impl Header {
     }
 
     /// Reads the section headers of the ELF file that starts at `base`.
-    pub(crate) fn sections(&self, source: &Source, base: u64) -> Result<Vec<Section>, ElfError> {
+    pub(super) fn sections(&self, source: &Source, base: u64) -> Result<Vec<Section>, ElfError> {
         const TABLE: &str = "section headers";
         let entry = if self.class == Class::Elf64 {
             SECTION_LEN
@@ -242,60 +248,93 @@ impl Header {
             .collect()
     }
 
-    /// Where in the ELF file at `base`, `size` bytes long, the sections named `name` lie; those without bytes in the file
-    /// are left out.
-    pub(crate) fn sections_named(
+    /// Where in the ELF file at `base`, `size` bytes long, the sections lie that have bytes in the file and that `wanted`
+    /// asks for by header and name; in order of offset, those that overlap joined, so that no byte is in two ranges.
+    ///
+    /// Takes some kilobytes of memory however many sections there are. Of a name the first 63 bytes are looked at.
+    pub(crate) fn sections_where(
         &self,
         source: &Source,
         base: u64,
         size: u64,
-        wanted: &[&[u8]],
+        wanted: impl Fn(&Section, &[u8]) -> bool,
     ) -> Result<Vec<std::ops::Range<u64>>, ElfError> {
-        const TABLE: &str = "section names";
-        /// Names of object files with one section per function stay far below this.
-        const NAMES_MAX: u64 = 64 << 20;
-        let sections = self.sections(source, base)?;
-        let names = usize::try_from(self.names_section)
-            .ok()
-            .and_then(|index| sections.get(index));
-        let Some(names) = names.filter(|_| self.names_section != 0) else {
-            return Ok(Vec::new());
+        /// Object files with one such section per function stay far below this.
+        const RANGES_MAX: usize = 1 << 16;
+        const HEADERS: &str = "section headers";
+        let entry = if self.class == Class::Elf64 {
+            SECTION_LEN
+        } else {
+            40
         };
-        let within = |section: &Section| {
-            range(section.offset, section.size)
+        let within = |offset: u64, len: u64, what: &str| {
+            range(offset, len)
                 .filter(|bytes| bytes.end <= size)
-                .and_then(|bytes| range(base.checked_add(bytes.start)?, section.size))
+                .and_then(|bytes| range(base.checked_add(bytes.start)?, len))
                 .ok_or_else(|| {
-                    let found = format!("{} bytes at offset 0x{:x}", section.size, section.offset);
+                    let expected = format!("{what} inside the {size} bytes of the file");
                     source.damaged(
-                        "section headers",
-                        format!("a section inside the {size} bytes of the file"),
-                        found,
+                        HEADERS,
+                        expected,
+                        format!("{len} bytes at offset 0x{offset:x}"),
                     )
                 })
         };
-        let place = within(names)?;
-        if names.size > NAMES_MAX {
-            return Err(source.damaged(
-                TABLE,
-                format!("at most {NAMES_MAX} bytes"),
-                names.size.to_string(),
-            ));
+        let table_len = self.section_count.saturating_mul(entry);
+        let table = within(self.sections_offset, table_len, "a table")?;
+        let mut headers = Window::new(source, table.clone(), HEADERS);
+        let mut header_at = |index: u64| {
+            let bytes = headers.bytes(
+                table.start.saturating_add(index.saturating_mul(entry)),
+                entry,
+            )?;
+            Section::decode(&mut Fields::of(bytes, self.order, self.class))
+                .ok_or_else(|| source.damaged(HEADERS, "whole entries", "a cut one"))
+        };
+        if self.names_section == 0 || self.names_section >= self.section_count {
+            return Ok(Vec::new());
         }
-        let bytes = source.read(place.start, names.size, TABLE)?;
-        let mut found = Vec::new();
-        for section in sections.iter().filter(|section| section.has_bytes()) {
-            let name = usize::try_from(section.name)
-                .ok()
-                .and_then(|at| bytes.get(at..))
-                .unwrap_or_default();
+        let names = header_at(self.names_section)?;
+        let names = within(names.offset, names.size, "a section")?;
+        let mut name_bytes = Window::new(source, names.clone(), "section names");
+        let mut found: Vec<std::ops::Range<u64>> = Vec::new();
+        for index in 0..self.section_count {
+            let section = header_at(index)?;
+            if !section.has_bytes() {
+                continue;
+            }
+            let at = names.start.saturating_add(u64::from(section.name));
+            let name = match names.end.checked_sub(at) {
+                Some(rest) if rest > 0 => name_bytes.bytes(at, rest.min(63))?,
+                _ => &[],
+            };
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-            if wanted.contains(&name) {
-                found.push(within(section)?);
+            if wanted(&section, name) {
+                found.push(within(section.offset, section.size, "a section")?);
+                if found.len() > RANGES_MAX {
+                    join(&mut found);
+                }
+                if found.len() > RANGES_MAX {
+                    let expected = format!("at most {RANGES_MAX} sections of one sort");
+                    return Err(source.damaged(HEADERS, expected, "more"));
+                }
             }
         }
+        join(&mut found);
         Ok(found)
     }
+}
+
+/// Sorts ranges and joins those that overlap.
+fn join(ranges: &mut Vec<std::ops::Range<u64>>) {
+    ranges.sort_by_key(|range| range.start);
+    ranges.dedup_by(|next, last| {
+        let joined = next.start < last.end;
+        if joined {
+            last.end = last.end.max(next.end);
+        }
+        joined
+    });
 }
 
 fn describe(byte: Option<u8>) -> String {
@@ -342,6 +381,12 @@ impl Segment {
             bytes.extend(word.to_le_bytes());
         }
         bytes
+    }
+
+    /// Do offset and address agree modulo the alignment?
+    pub(super) fn is_congruent(&self) -> bool {
+        let align = self.align.max(1);
+        self.offset % align == self.vaddr % align
     }
 
     /// Its bytes in the file.
@@ -392,6 +437,17 @@ impl Section {
     /// Is it loaded into memory?
     pub(super) fn is_alloc(&self) -> bool {
         self.flags & elf::SHF_ALLOC.0 != 0
+    }
+
+    /// Does it hold data that programs only read, no code and no tables of the loader?
+    pub(crate) fn is_read_only_data(&self) -> bool {
+        let others = elf::SHF_WRITE.0 | elf::SHF_EXECINSTR.0;
+        self.kind == elf::SHT_PROGBITS && self.is_alloc() && self.flags & others == 0
+    }
+
+    /// Is it said to hold strings that end in NUL?
+    pub(crate) fn is_strings(&self) -> bool {
+        self.flags & elf::SHF_STRINGS.0 != 0
     }
 
     /// Does it hold bytes of the file?

@@ -1,52 +1,92 @@
-//! Where bytes go: from the tables of a file and a request to a list of writes. Reads what it must; writes nothing.
+//! Where bytes go: from the tables of a file and a request to a list of steps. Reads what it must; writes nothing.
 //!
-//! The ladder, cheapest rung first: nothing to do (S0), the old string's place (S1), a string table that ends the file
+//! The ladder, cheapest rung first: nothing to do (S0), the old strings' places (S1), a string table that ends the file
 //! (S2), a new segment (P3), the last segment extended (P2).
 
+use std::ops::Range;
+
 use object::elf;
+use object::elf::DynamicTag;
 
 use super::check::Image;
-use super::edit::Rung;
+use super::edit::{Edit, Rung, SearchPath};
 use super::error::ElfError;
-use super::image::{DYNAMIC_LEN, Dynamic, SECTION_LEN, SEGMENT_LEN, SYMBOL_LEN, Section, range};
+use super::image::{Section, Segment, range, touch};
 use super::read::Facts;
-use super::source::{Fields, Source};
+use super::source::Source;
+use super::strings::Table;
+use draft::Draft;
 
+mod draft;
 mod extend_segment;
 mod new_segment;
+mod references;
 
-/// Largest string or symbol table that is looked at; the largest seen has 30 MB.
-const TABLE_BYTES_MAX: u64 = 256 << 20;
-/// How much of a symbol table is read at once: a multiple of a symbol's size.
-const SYMBOLS_BYTES: u64 = SYMBOL_LEN * 4096;
-/// Zeros that may follow a string table at the end of a file (padding by other tools).
-const PADDING_BYTES_MAX: u64 = 64;
+/// Bytes to be written, a piece at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// These.
+    Bytes(Vec<u8>),
+    /// One byte, many times.
+    Fill(u8, u64),
+    /// A range of the file, as it is before the edit.
+    Copy(Range<u64>),
+}
+
+impl Piece {
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::Fill(_, len) => *len,
+            Piece::Copy(range) => range.end.saturating_sub(range.start),
+        }
+    }
+}
 
 /// Bytes to be written at an offset of the file, which may be its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Write {
     pub(super) offset: u64,
-    pub(super) bytes: Vec<u8>,
+    pub(super) pieces: Vec<Piece>,
 }
 
 impl Write {
-    fn end(&self) -> u64 {
-        self.offset.saturating_add(self.bytes.len() as u64)
+    pub(super) fn bytes(offset: u64, bytes: Vec<u8>) -> Write {
+        Write {
+            offset,
+            pieces: vec![Piece::Bytes(bytes)],
+        }
+    }
+
+    fn fill(byte: u8, range: &Range<u64>) -> Write {
+        Write {
+            offset: range.start,
+            pieces: vec![Piece::Fill(byte, range.end.saturating_sub(range.start))],
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        let lens = self.pieces.iter().map(Piece::len);
+        lens.fold(0, u64::saturating_add)
     }
 }
 
-/// What is to be written, in order: new bytes at the end first, then what refers to them; section headers last.
+/// One change of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Bytes replaced or appended.
+    Write(Write),
+    /// The end of the file, from this offset on, put `by` bytes further back; what was there stays until it is written over.
+    Move { from: u64, by: u64 },
+}
+
+/// What is to be done, in order: new bytes at the end first, then what refers to them; section headers last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) rung: Rung,
-    pub(super) writes: Vec<Write>,
-}
-
-impl Plan {
-    /// The offset behind the last byte written.
-    pub(super) fn end(&self) -> u64 {
-        self.writes.iter().map(Write::end).max().unwrap_or(0)
-    }
+    pub(super) steps: Vec<Step>,
+    /// Can the file be loaded after any of the steps?
+    pub(super) is_ordered: bool,
 }
 
 /// Why a rung was not taken.
@@ -76,44 +116,43 @@ fn overflow() -> Skip {
     Skip::Because("addresses beyond 64 bits".to_owned())
 }
 
-/// Finds the writes that make `runpath` (without NUL) the RUNPATH of a file.
+/// Finds the steps that carry out `edit`, whose values can be stored.
 ///
 /// # Errors
 /// No rung fits, or a table that must be read lies outside the file.
-pub(super) fn runpath(
+pub(super) fn plan(
     source: &Source,
     image: &Image,
     facts: &Facts,
-    runpath: &str,
+    edit: &Edit,
 ) -> Result<Plan, ElfError> {
-    let table = &image.table;
-    let is_single =
-        table.values(elf::DT_RUNPATH).count() == 1 && table.value(elf::DT_RPATH).is_none();
-    if is_single && facts.runpath.as_deref() == Some(runpath) {
-        return Ok(Plan {
-            rung: Rung::Same,
-            writes: Vec::new(),
-        });
-    }
-    let request = Request {
-        source,
-        image,
-        facts,
-        string: runpath.as_bytes(),
+    let request = match Request::new(source, image, facts, edit) {
+        Ok(Some(request)) => request,
+        Ok(None) => {
+            return Ok(Plan {
+                rung: Rung::Same,
+                steps: Vec::new(),
+                is_ordered: true,
+            });
+        }
+        Err(Skip::Error(error)) => return Err(error),
+        Err(Skip::Because(reason)) => return Err(source.no_room(reason)),
     };
     let mut reasons = Vec::new();
     let rungs: [(Rung, LayOut); 4] = [
         (Rung::Slot, slot),
-        (Rung::Grow, grow),
+        (Rung::Grow, extend_segment::grow),
         (Rung::NewSegment, new_segment::lay_out),
         (Rung::ExtendSegment, extend_segment::lay_out),
     ];
     for (rung, lay_out) in rungs {
         match lay_out(&request) {
             Ok(draft) => {
+                let is_ordered = draft.is_ordered();
                 return Ok(Plan {
                     rung,
-                    writes: draft.writes(image),
+                    steps: draft.steps(image),
+                    is_ordered,
                 });
             }
             Err(Skip::Error(error)) => return Err(error),
@@ -126,56 +165,234 @@ pub(super) fn runpath(
     }
     Err(source.no_room(format!(
         "no room for {} bytes ({})",
-        request.string.len() + 1,
+        request.new_len(),
         reasons.join("; ")
     )))
 }
 
-/// What is asked for, of which file.
+/// Where a value of the dynamic section is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StringPlace {
+    /// At this offset of the string table as it is.
+    Old(u64),
+    /// At this offset of what is appended to the string table.
+    New(u64),
+}
+
+/// What is asked for, of which file, as far as it does not depend on the rung.
 struct Request<'a> {
     source: &'a Source,
     image: &'a Image,
     facts: &'a Facts,
-    /// The new value, without its NUL.
-    string: &'a [u8],
+    /// The dynamic section's entry for the search path: `Some(None)` removes it, `None` leaves it.
+    search_path: Option<Option<(DynamicTag, StringPlace)>>,
+    /// Names needed besides, all to be appended.
+    needed: Vec<StringPlace>,
+    /// What is appended to the string table: strings that have no place, each with its NUL.
+    strings: Vec<u8>,
+    /// The interpreter, with its NUL, if it changes.
+    interpreter: Option<Interpreter>,
+    /// A string changed in its place.
+    in_place: Option<Write>,
+    /// The old search path's range in the string table, where nothing refers to it afterwards.
+    dead: Option<Range<u64>>,
 }
 
-impl Request<'_> {
-    /// The new value with its NUL.
-    fn terminated(&self) -> Vec<u8> {
-        [self.string, b"\0"].concat()
+/// A new interpreter.
+struct Interpreter {
+    /// With its NUL.
+    bytes: Vec<u8>,
+    /// The old one's place in the file.
+    place: Range<u64>,
+    /// Does the old place hold nothing else, so that it may be written over?
+    is_alone: bool,
+}
+
+impl Interpreter {
+    fn fits(&self) -> bool {
+        self.is_alone && self.bytes.len() as u64 <= self.place.end.saturating_sub(self.place.start)
     }
 
-    /// The bytes of the whole string table.
-    fn strings(&self) -> Result<Vec<u8>, Skip> {
-        let table = &self.image.table;
-        if table.strings_size > TABLE_BYTES_MAX {
-            return because(format!(
-                "a string table of {} bytes, more than {TABLE_BYTES_MAX}",
-                table.strings_size
-            ));
+    /// The new one in the old place, the rest of which becomes zeros.
+    fn in_place(&self) -> Write {
+        let len = self.bytes.len() as u64;
+        let rest = self
+            .place
+            .end
+            .saturating_sub(self.place.start)
+            .saturating_sub(len);
+        Write {
+            offset: self.place.start,
+            pieces: vec![Piece::Bytes(self.bytes.clone()), Piece::Fill(0, rest)],
         }
-        Ok(self.source.read(
-            table.strings_offset,
-            table.strings_size,
-            "dynamic string table",
-        )?)
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Compares what is asked for with what is there; `None` when nothing differs.
+    fn new(
+        source: &'a Source,
+        image: &'a Image,
+        facts: &'a Facts,
+        edit: &Edit,
+    ) -> Result<Option<Request<'a>>, Skip> {
+        let mut request = Request {
+            source,
+            image,
+            facts,
+            search_path: None,
+            needed: Vec::new(),
+            strings: Vec::new(),
+            interpreter: None,
+            in_place: None,
+            dead: None,
+        };
+        if let Some(table) = &image.table {
+            match &edit.search_path {
+                SearchPath::Keep => {}
+                SearchPath::Runpath(value) => {
+                    request.set_search_path(table, elf::DT_RUNPATH, elf::DT_RPATH, value)?;
+                }
+                SearchPath::Rpath(value) => {
+                    request.set_search_path(table, elf::DT_RPATH, elf::DT_RUNPATH, value)?;
+                }
+                SearchPath::Remove => request.remove_search_path(table)?,
+            }
+            for name in edit.new_needed(facts) {
+                let place = request.append(name.as_bytes());
+                request.needed.push(place);
+            }
+        }
+        if let Some(path) = edit
+            .interpreter
+            .as_ref()
+            .filter(|path| facts.interpreter.as_ref() != Some(path))
+        {
+            request.interpreter = Some(request.interpreter(path)?);
+        }
+        let is_same = request.search_path.is_none()
+            && request.needed.is_empty()
+            && request.interpreter.is_none();
+        Ok((!is_same).then_some(request))
+    }
+
+    /// Will be a new string; the place it will have.
+    fn append(&mut self, string: &[u8]) -> StringPlace {
+        let place = StringPlace::New(self.strings.len() as u64);
+        self.strings.extend(string);
+        self.strings.push(0);
+        place
+    }
+
+    /// Asks for `value` under `tag`, and no entry with the tag `other`.
+    fn set_search_path(
+        &mut self,
+        table: &Table,
+        tag: DynamicTag,
+        other: DynamicTag,
+        value: &str,
+    ) -> Result<(), Skip> {
+        let old = table.value(elf::DT_RUNPATH).or(table.value(elf::DT_RPATH));
+        let Some(at) = old else {
+            let place = self.append(value.as_bytes());
+            self.search_path = Some(Some((tag, place)));
+            return Ok(());
+        };
+        let bytes = table.bytes_at(self.source, at)?;
+        if bytes == value.as_bytes() {
+            let is_single = table.values(tag).count() == 1 && table.value(other).is_none();
+            self.search_path = (!is_single).then_some(Some((tag, StringPlace::Old(at))));
+            return Ok(());
+        }
+        let place = match references::slot(self, table, at, &bytes, value.as_bytes())? {
+            Some(write) => {
+                self.in_place = Some(write);
+                StringPlace::Old(at)
+            }
+            None => {
+                self.dead = references::dead(self, table, at, &bytes)?;
+                self.append(value.as_bytes())
+            }
+        };
+        self.search_path = Some(Some((tag, place)));
+        Ok(())
+    }
+
+    /// Asks that no search path remains.
+    fn remove_search_path(&mut self, table: &Table) -> Result<(), Skip> {
+        let old = table.value(elf::DT_RUNPATH).or(table.value(elf::DT_RPATH));
+        if let Some(at) = old {
+            let bytes = table.bytes_at(self.source, at)?;
+            self.dead = references::dead(self, table, at, &bytes)?;
+            self.search_path = Some(None);
+        }
+        Ok(())
+    }
+
+    /// The new interpreter `path`, and the place of the old one.
+    fn interpreter(&self, path: &str) -> Result<Interpreter, Skip> {
+        let old = self.image.interpreter().ok_or_else(overflow)?;
+        let place = old.file_range().ok_or_else(overflow)?;
+        let is_other = |section: &&Section| {
+            let bytes = range(section.offset, section.size);
+            section.has_bytes() && bytes.is_none_or(|bytes| bytes != place && touch(&bytes, &place))
+        };
+        let is_alone = !self.image.sections.iter().any(|section| is_other(&section));
+        let mut bytes = path.as_bytes().to_vec();
+        bytes.push(0);
+        Ok(Interpreter {
+            bytes,
+            place,
+            is_alone,
+        })
+    }
+
+    /// How many bytes need a new place.
+    fn new_len(&self) -> usize {
+        let interpreter = self.interpreter.as_ref().filter(|new| !new.fits());
+        self.strings.len() + interpreter.map_or(0, |new| new.bytes.len())
+    }
+
+    /// The dynamic section, which is there when strings are to be appended.
+    fn table(&self) -> Result<&'a Table, Skip> {
+        self.image.table.as_ref().ok_or_else(overflow)
+    }
+
+    /// A copy of the string table and what is appended to it.
+    fn longer_strings(&self) -> Result<LongerStrings, Skip> {
+        let table = self.table()?;
+        let whole = range(table.strings_offset, table.strings_size).ok_or_else(overflow)?;
+        let mut pieces = match &self.dead {
+            // Not even as bytes that nobody refers to shall the old value be in the new table.
+            Some(dead) => vec![
+                Piece::Copy(whole.start..dead.start),
+                Piece::Fill(DEAD, dead.end.saturating_sub(dead.start)),
+                Piece::Copy(dead.end..whole.end),
+            ],
+            None => vec![Piece::Copy(whole)],
+        };
+        pieces.push(Piece::Bytes(self.strings.clone()));
+        let size = table.strings_size.checked_add(self.strings.len() as u64);
+        Ok(LongerStrings {
+            section: self.strings_section()?,
+            pieces,
+            old_size: table.strings_size,
+            size: size.ok_or_else(overflow)?,
+        })
     }
 
     /// The number of the string table's section header; `None` when the file has no section headers.
     ///
     /// Tools trust the header (`strip` drops bytes that no header covers), so it must be there and agree.
     fn strings_section(&self) -> Result<Option<usize>, Skip> {
-        let (sections, table) = (&self.image.sections, &self.image.table);
+        let (sections, table) = (&self.image.sections, self.table()?);
         if sections.is_empty() {
             return Ok(None);
         }
-        let is_it = |section: &Section| {
-            section.kind == elf::SHT_STRTAB
-                && section.is_alloc()
-                && (section.offset, section.size) == (table.strings_offset, table.strings_size)
-        };
-        match sections.iter().position(is_it) {
+        match sections
+            .iter()
+            .position(|section| table.is_strings_of(section))
+        {
             Some(index) => Ok(Some(index)),
             None => because("no section header that describes the dynamic string table"),
         }
@@ -183,448 +400,46 @@ impl Request<'_> {
 
     /// A draft that changes nothing yet.
     fn draft(&self) -> Draft {
-        Draft {
-            after: self.image.clone(),
-            blob: None,
-            strings: None,
-            symbols: Vec::new(),
-        }
+        Draft::new(self.image)
     }
 }
 
-/// The tables as they shall be, and the bytes that go with them.
-struct Draft {
-    after: Image,
-    /// Bytes at the end of the file, or replacing it.
-    blob: Option<Write>,
-    /// A string changed in its place.
-    strings: Option<Write>,
-    /// Values of symbols.
-    symbols: Vec<Write>,
+/// What replaces old values that nothing refers to any more: what patchelf writes there.
+const DEAD: u8 = b'X';
+
+/// The string table that takes the place of the old one.
+struct LongerStrings {
+    section: Option<usize>,
+    pieces: Vec<Piece>,
+    /// Where in it the appended strings start.
+    old_size: u64,
+    size: u64,
 }
 
-impl Draft {
-    /// Makes the string at offset `at` of the string table the one RUNPATH; no RPATH remains.
-    ///
-    /// Takes the entry of the old one, else a spare `DT_NULL`, else, in a library, `DT_DEBUG`: the loader fills that in
-    /// for programs only.
-    fn point_at(&mut self, request: &Request<'_>, at: u64) -> Result<(), Skip> {
-        let spare = self.after.table.spare();
-        let table = &mut self.after.table;
-        let entry = Dynamic {
-            tag: elf::DT_RUNPATH,
-            value: at,
-        };
-        let is_old = |entry: &Dynamic| entry.tag == elf::DT_RUNPATH || entry.tag == elf::DT_RPATH;
-        if let Some(first) = table.live().iter().position(is_old) {
-            let mut kept = Vec::with_capacity(table.entries.len());
-            for (index, old) in table.live().iter().enumerate() {
-                if index == first {
-                    kept.push(entry);
-                } else if !is_old(old) {
-                    kept.push(*old);
-                }
-            }
-            let used = kept.len();
-            kept.resize(
-                table.used,
-                Dynamic {
-                    tag: elf::DT_NULL,
-                    value: 0,
-                },
-            );
-            kept.extend(table.entries.iter().skip(table.used));
-            (table.entries, table.used) = (kept, used);
-            return Ok(());
-        }
-        let library = elf::FileType(request.image.header.kind) == elf::ET_DYN
-            && request.facts.interpreter.is_none();
-        let debug = table
-            .live()
-            .iter()
-            .position(|entry| entry.tag == elf::DT_DEBUG)
-            .filter(|_| library);
-        let slot = if spare > 0 { Some(table.used) } else { debug };
-        let Some(place) = slot.and_then(|index| table.entries.get_mut(index)) else {
-            let reason = "the dynamic section has no free entry and would have to move";
-            return Err(Skip::Error(request.source.no_room(reason)));
-        };
-        *place = entry;
-        if slot == Some(table.used) {
-            table.used += 1;
-        }
-        Ok(())
-    }
-
-    /// Sets the value of the (last) entry with `tag`, if there is one.
-    fn set(&mut self, tag: object::elf::DynamicTag, value: u64) {
-        let used = self.after.table.used;
-        let live = self.after.table.entries.iter_mut().take(used);
-        if let Some(entry) = live.rev().find(|entry| entry.tag == tag) {
-            entry.value = value;
-        }
-    }
-
-    /// Makes `size` bytes at `offset` and `vaddr` the dynamic string table.
-    fn set_strings(&mut self, section: Option<usize>, offset: u64, vaddr: u64, size: u64) {
-        self.set(elf::DT_STRTAB, vaddr);
-        self.set(elf::DT_STRSZ, size);
-        (
-            self.after.table.strings_offset,
-            self.after.table.strings_size,
-        ) = (offset, size);
-        if let Some(section) = section.and_then(|index| self.after.sections.get_mut(index)) {
-            (section.offset, section.addr, section.size) = (offset, vaddr, size);
-        }
-    }
-
-    /// Lets the symbols of `.symtab` follow their sections: debuggers and `strip` read them, the loader does not.
-    fn move_symbols(&mut self, request: &Request<'_>) -> Result<(), Skip> {
-        let old = &request.image.sections;
-        for (index, table) in old
-            .iter()
-            .enumerate()
-            .filter(|(_, section)| section.kind == elf::SHT_SYMTAB)
-        {
-            if table.entry_size != SYMBOL_LEN {
-                return because(format!(
-                    "a symbol table with entries of {} bytes",
-                    table.entry_size
-                ));
-            }
-            let new_offset = self
-                .after
-                .sections
-                .get(index)
-                .map_or(table.offset, |section| section.offset);
-            let mut at = 0;
-            while at < table.size - table.size % SYMBOL_LEN {
-                let len = (table.size - at).min(SYMBOLS_BYTES);
-                let bytes =
-                    request
-                        .source
-                        .read(table.offset.saturating_add(at), len, "symbol table")?;
-                for (number, symbol) in (0_u64..).zip(symbols(&bytes)) {
-                    let section = usize::from(symbol.section);
-                    let pair = old.get(section).zip(self.after.sections.get(section));
-                    let Some((from, to)) =
-                        pair.filter(|(from, to)| section != 0 && from.addr != to.addr)
-                    else {
-                        continue;
-                    };
-                    let value = symbol.value.wrapping_sub(from.addr).wrapping_add(to.addr);
-                    let offset = new_offset
-                        .saturating_add(at)
-                        .saturating_add(number * SYMBOL_LEN + 8);
-                    self.symbols.push(Write {
-                        offset,
-                        bytes: value.to_le_bytes().to_vec(),
-                    });
-                }
-                at += len;
-            }
-        }
-        Ok(())
-    }
-
-    /// The writes, in the order that [`Plan`] promises.
-    fn writes(self, before: &Image) -> Vec<Write> {
-        let Draft {
-            after,
-            blob,
-            strings,
-            symbols,
-        } = self;
-        let (old, new) = (&before.header, &after.header);
-        let mut writes: Vec<Write> = blob.into_iter().collect();
-
-        let bytes = |segments: &[super::image::Segment]| {
-            segments
-                .iter()
-                .flat_map(|entry| entry.encode())
-                .collect::<Vec<_>>()
-        };
-        let (from, to) = (bytes(&before.segments), bytes(&after.segments));
-        writes.extend(changed(new.segments_offset, &from, &to, SEGMENT_LEN));
-        if old.segment_count != new.segment_count {
-            writes.push(Write {
-                offset: 56,
-                bytes: new.segment_count.to_le_bytes().to_vec(),
-            });
-        }
-
-        writes.extend(strings);
-        let bytes = |entries: &[Dynamic]| {
-            entries
-                .iter()
-                .flat_map(|entry| entry.encode())
-                .collect::<Vec<_>>()
-        };
-        let (from, to) = (bytes(&before.table.entries), bytes(&after.table.entries));
-        writes.extend(changed(after.table.offset, &from, &to, DYNAMIC_LEN));
-
-        if old.sections_offset != new.sections_offset {
-            writes.push(Write {
-                offset: 40,
-                bytes: new.sections_offset.to_le_bytes().to_vec(),
-            });
-        }
-        let bytes = |sections: &[Section]| {
-            sections
-                .iter()
-                .flat_map(|entry| entry.encode())
-                .collect::<Vec<_>>()
-        };
-        let (from, to) = (bytes(&before.sections), bytes(&after.sections));
-        // A table that moved did so inside the blob, unchanged.
-        writes.extend(changed(new.sections_offset, &from, &to, SECTION_LEN));
-        writes.extend(symbols);
-        writes
-    }
-}
-
-/// The bytes from the first to the last entry in which `new` differs from `old`.
-fn changed(offset: u64, old: &[u8], new: &[u8], entry_len: u64) -> Option<Write> {
-    let entry_len = usize::try_from(entry_len).ok()?;
-    let differs = |index: &usize| {
-        let at = index * entry_len;
-        old.get(at..at + entry_len) != new.get(at..at + entry_len)
-    };
-    let count = new.len() / entry_len;
-    let first = (0..count).find(differs)?;
-    let last = (0..count).rev().find(differs)?;
-    let bytes = new.get(first * entry_len..(last + 1) * entry_len)?.to_vec();
-    Some(Write {
-        offset: offset.checked_add((first * entry_len) as u64)?,
-        bytes,
-    })
-}
-
-/// A symbol's fields that matter here.
-struct Symbol {
-    name: u32,
-    section: u16,
-    value: u64,
-}
-
-/// Decodes whole symbols off `bytes`.
-fn symbols(bytes: &[u8]) -> impl Iterator<Item = Symbol> {
-    let mut f = Fields::little(bytes);
-    std::iter::from_fn(move || {
-        let (name, _info, section, value) = (f.u32()?, f.u16()?, f.u16()?, f.u64()?);
-        f.u64()?;
-        Some(Symbol {
-            name,
-            section,
-            value,
-        })
-    })
-}
-
-/// S1: the new string takes the place of the old one, if nothing else refers to any byte of it.
-///
-/// Linkers share the ends of strings, so `/lib` may be the tail of a symbol's name. Zeros behind the old string that
-/// nothing refers to belong to its place: they are left over from a longer one.
+/// S1: everything new has the place of something old.
 fn slot(request: &Request<'_>) -> Result<Draft, Skip> {
-    let table = &request.image.table;
-    let Some(at) = table.value(elf::DT_RUNPATH).or(table.value(elf::DT_RPATH)) else {
-        return because("no old string");
-    };
-    let old = table.bytes_at(request.source, at)?;
+    if !request.strings.is_empty() {
+        return because("a string without a place");
+    }
     let mut draft = request.draft();
-    draft.point_at(request, at)?;
-    if old == request.string {
-        // Only the tag is another one.
-        return Ok(draft);
+    draft.set_entries(request, 0)?;
+    draft.write_in_place(request.in_place.iter().cloned());
+    if let Some(new) = &request.interpreter {
+        if !new.fits() {
+            return because("the old interpreter's place is too short");
+        }
+        draft.write_in_place([new.in_place()]);
     }
-    let needed = request.string.len().max(old.len()) as u64 + 1;
-    let Some(before) = at.checked_sub(1) else {
-        return because("the old string is the table's first");
-    };
-    let place = range(at, needed).filter(|place| place.end <= table.strings_size);
-    let Some(place) = place else {
-        return because("the old string's place is too short");
-    };
-    let start = table.strings_offset.saturating_add(before);
-    let bytes = request
-        .source
-        .read(start, needed + 1, "dynamic string table")?;
-    let Some((0, bytes)) = bytes.split_first() else {
-        return because("the old string is the end of another one");
-    };
-    if bytes.iter().skip(old.len()).any(|byte| *byte != 0) {
-        return because("the old string's place is too short");
+    if let Some(dead) = &request.dead {
+        draft.blank(DEAD, dead);
     }
-    let Some(references) = references(request)? else {
-        return because("references to the string table are not known");
-    };
-    if references.iter().any(|at| place.contains(at)) {
-        return because("something else refers to the old string");
-    }
-    let mut bytes = request.string.to_vec();
-    bytes.resize(old.len().max(request.string.len()) + 1, 0);
-    draft.strings = Some(Write {
-        offset: table.strings_offset.saturating_add(at),
-        bytes,
-    });
     Ok(draft)
 }
 
-/// All offsets into the dynamic string table, the old RPATH's and RUNPATH's excepted; rather too many than too few.
-/// `None` when some cannot be known.
-fn references(request: &Request<'_>) -> Result<Option<Vec<u64>>, Skip> {
-    const STRING_TAGS: [object::elf::DynamicTag; 8] = [
-        elf::DT_NEEDED,
-        elf::DT_SONAME,
-        elf::DT_AUXILIARY,
-        elf::DT_FILTER,
-        elf::DT_CONFIG,
-        elf::DT_DEPAUDIT,
-        elf::DT_AUDIT,
-        // DT_USED, which has no name in the tables at hand.
-        object::elf::DynamicTag(0x7fff_fffe),
-    ];
-    let (sections, table) = (&request.image.sections, &request.image.table);
-    let Ok(Some(strings)) = request.strings_section() else {
-        return Ok(None);
-    };
-    let mut found: Vec<u64> = table
-        .live()
-        .iter()
-        .filter(|entry| STRING_TAGS.contains(&entry.tag))
-        .map(|entry| entry.value)
-        .collect();
-    for (tag, kind) in [
-        (elf::DT_SYMTAB, elf::SHT_DYNSYM),
-        (elf::DT_VERNEED, elf::SHT_GNU_VERNEED),
-        (elf::DT_VERDEF, elf::SHT_GNU_VERDEF),
-    ] {
-        let Some(addr) = table.value(tag) else {
-            continue;
-        };
-        let section = sections
-            .iter()
-            .find(|section| section.kind == kind && section.addr == addr);
-        let Some(section) = section.filter(|section| section.size <= TABLE_BYTES_MAX) else {
-            return Ok(None);
-        };
-        let bytes =
-            request
-                .source
-                .read(section.offset, section.size, "table with dynamic strings")?;
-        if kind == elf::SHT_DYNSYM {
-            found.extend(symbols(&bytes).map(|symbol| u64::from(symbol.name)));
-        } else {
-            // Versions are linked lists of two kinds of records: every 4-aligned number may be a name.
-            let mut f = Fields::little(&bytes);
-            found.extend(std::iter::from_fn(|| f.u32()).map(u64::from));
-        }
-    }
-    let known = [
-        elf::SHT_DYNSYM,
-        elf::SHT_DYNAMIC,
-        elf::SHT_GNU_VERNEED,
-        elf::SHT_GNU_VERDEF,
-    ];
-    let unknown = |section: &Section| {
-        u64::from(section.link) == strings as u64
-            && section.has_bytes()
-            && !known.contains(&section.kind)
-    };
-    if sections.iter().any(unknown) {
-        return Ok(None);
-    }
-    Ok(Some(found))
-}
-
-/// S2: the string table ends the last segment and the file, and grows there.
-fn grow(request: &Request<'_>) -> Result<Draft, Skip> {
-    let (image, table) = (request.image, &request.image.table);
-    let end = table
-        .strings_offset
-        .checked_add(table.strings_size)
-        .ok_or_else(overflow)?;
-    let Some(last) = image
-        .segments
-        .iter()
-        .rposition(|segment| segment.kind == elf::PT_LOAD)
-    else {
-        return because("no segment");
-    };
-    let load = image.segments.get(last).ok_or_else(overflow)?;
-    if load.file_range().map(|bytes| bytes.end) != Some(end) || load.file_size != load.memory_size {
-        return because("the string table does not end the last segment");
-    }
-    let tail = request.source.size().saturating_sub(end);
-    let sections_end = image
-        .header
-        .section_count
-        .saturating_mul(SECTION_LEN)
-        .saturating_add(image.header.sections_offset);
-    let behind = |section: &Section| {
-        section.has_bytes() && section.offset.saturating_add(section.size) > end
-    };
-    let is_last = tail <= PADDING_BYTES_MAX
-        && sections_end <= end
-        && image.segments_end() <= end
-        && !image.sections.iter().any(behind)
-        && request
-            .source
-            .read(end, tail, "bytes behind the last segment")?
-            .iter()
-            .all(|byte| *byte == 0);
-    if !is_last {
-        return because("the string table does not end the file");
-    }
-    let section = request.strings_section()?;
-    let string = request.terminated();
-    let size = table
-        .strings_size
-        .checked_add(string.len() as u64)
-        .ok_or_else(overflow)?;
-    let vaddr = table.value(elf::DT_STRTAB).ok_or_else(overflow)?;
-    let mut draft = request.draft();
-    draft.point_at(request, table.strings_size)?;
-    draft.set_strings(section, table.strings_offset, vaddr, size);
-    if let Some(load) = draft.after.segments.get_mut(last) {
-        load.file_size = load
-            .file_size
-            .checked_add(string.len() as u64)
-            .ok_or_else(overflow)?;
-        load.memory_size = load.file_size;
-    }
-    draft.blob = Some(Write {
-        offset: end,
-        bytes: string,
-    });
-    Ok(draft)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_changed_entries_are_written() {
-        let write = |offset, bytes: &[u8]| {
-            Some(Write {
-                offset,
-                bytes: bytes.to_vec(),
-            })
-        };
-        for (old, new, expected) in [
-            ("aabbcc", "aabbcc", None),
-            ("aabbcc", "aaxbcc", write(102, b"xb")),
-            ("aabbcc", "xabbcx", write(100, b"xabbcx")),
-            ("aabb", "aabbcc", write(104, b"cc")),
-            ("aabbcc", "aacc", write(102, b"cc")),
-            ("", "", None),
-        ] {
-            assert_eq!(
-                changed(100, old.as_bytes(), new.as_bytes(), 2),
-                expected,
-                "{old} {new}"
-            );
-        }
-    }
+/// The last loaded segment, by its place among the program headers.
+fn last_load(image: &Image) -> Result<(usize, &Segment), Skip> {
+    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
+    let index = image.segments.iter().rposition(is_load);
+    let found = index.and_then(|index| Some((index, image.segments.get(index)?)));
+    found.ok_or_else(overflow)
 }

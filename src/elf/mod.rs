@@ -1,7 +1,7 @@
 //! ELF files: reading without loading, editing in place. Knows nothing of CUDA or Nix.
 //!
 //! Reading ([`read()`]) looks at headers and a handful of strings by `pread`, never at the whole file, and
-//! takes any class, byte order and machine. Editing ([`set_runpath`]) is for 64-bit little-endian files of
+//! takes any class, byte order and machine. Editing ([`edit()`]) is for 64-bit little-endian files of
 //! the three machines NVIDIA ships Linux libraries for; anything else is refused and left alone.
 //!
 //! ```text
@@ -21,5 +21,5 @@ pub(crate) mod source;
 mod strings;
 mod write;
 
-pub use edit::{Patched, Rung, set_runpath};
+pub use edit::{Edit, Patched, Rung, SearchPath, Writing, edit, rung, set_runpath};
 pub use read::{ByteOrder, Class, ElfKind, Facts, Machine, read};

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::text;
 
 /// Longest interpreter path looked at; Linux's PATH_MAX.
-const INTERPRETER_BYTES_MAX: u64 = 4096;
+pub(super) const INTERPRETER_BYTES_MAX: u64 = 4096;
 /// Most bytes of one PT_NOTE that are searched for the build id; real ones have some 100.
 const NOTE_BYTES_MAX: u64 = 64 << 10;
 
@@ -137,19 +137,25 @@ pub struct Facts {
     pub build_id: Option<String>,
     /// How many entries the dynamic section has room for.
     pub spare_dynamic_slots: usize,
+    /// Loaded segments whose offset and address differ modulo their alignment; glibc before 2.35 refuses files with such.
+    pub misaligned_segments: usize,
 }
 
 impl Facts {
     /// Why [`set_runpath`](super::set_runpath) refuses a file of this sort whatever its layout; `None` when it does not.
     pub fn not_editable_reason(&self) -> Option<&'static str> {
+        let no_table = (!self.is_dynamic).then_some("no dynamic section");
+        self.foreign_reason().or(no_table)
+    }
+
+    /// Why no edit at all takes a file of this sort.
+    pub(super) fn foreign_reason(&self) -> Option<&'static str> {
         if self.class != Class::Elf64 || self.byte_order != ByteOrder::Little {
             Some("not 64-bit little-endian")
         } else if matches!(self.machine, Machine::Other(_)) {
             Some("not for x86_64, aarch64 or ppc64le")
         } else if !matches!(self.kind, ElfKind::Executable | ElfKind::SharedLibrary) {
             Some("neither executable nor shared library")
-        } else if !self.is_dynamic {
-            Some("no dynamic section")
         } else {
             None
         }
@@ -220,6 +226,10 @@ pub(super) fn facts(
         runpath: string(elf::DT_RUNPATH)?,
         build_id: build_id(source, header, segments)?,
         spare_dynamic_slots: table.map_or(0, Table::spare),
+        misaligned_segments: segments
+            .iter()
+            .filter(|segment| segment.kind == elf::PT_LOAD && !segment.is_congruent())
+            .count(),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::text;
 pub(crate) struct Source {
     file: File,
     place: String,
+    task: &'static str,
     size_bytes: u64,
     read_bytes: Cell<u64>,
 }
@@ -59,6 +60,7 @@ impl Source {
         Ok(Source {
             file,
             place,
+            task: "read the file",
             size_bytes: meta.len(),
             read_bytes: Cell::new(0),
         })
@@ -72,6 +74,17 @@ impl Source {
     /// The file's name, safe to show.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Says what the file is read for: the verb and object of `cannot TASK: ...`.
+    pub(super) fn with_task(mut self, task: &'static str) -> Source {
+        self.task = task;
+        self
+    }
+
+    /// What the file is read for.
+    pub(super) fn task(&self) -> &'static str {
+        self.task
     }
 
     /// The file's size when it was opened, or after the last [`Source::set_size`].
@@ -147,8 +160,52 @@ impl Source {
     pub(super) fn no_room(&self, reason: impl Into<String>) -> ElfError {
         ElfError::NoRoom {
             place: self.place.clone(),
+            task: self.task,
             reason: reason.into(),
         }
+    }
+}
+
+/// A part of a file that is read from front to back, a block at a time.
+pub(super) struct Window<'a> {
+    source: &'a Source,
+    part: std::ops::Range<u64>,
+    table: &'static str,
+    start: u64,
+    block: Vec<u8>,
+}
+
+impl<'a> Window<'a> {
+    /// Reads at least this much at once, if there is so much.
+    const BLOCK_BYTES: u64 = 4096;
+
+    /// Nothing is read yet; `table` says what `part` of the file is.
+    pub(super) fn new(source: &'a Source, part: std::ops::Range<u64>, table: &'static str) -> Self {
+        Window {
+            source,
+            part,
+            table,
+            start: 0,
+            block: Vec::new(),
+        }
+    }
+
+    /// The `len` bytes at `offset` of the file, which lie in the part.
+    pub(super) fn bytes(&mut self, offset: u64, len: u64) -> Result<&[u8], ElfError> {
+        let end = offset.saturating_add(len);
+        let held = self.start..self.start.saturating_add(self.block.len() as u64);
+        if offset < held.start || end > held.end {
+            let whole = self.part.end.saturating_sub(offset).min(Self::BLOCK_BYTES);
+            self.block = self.source.read(offset, whole.max(len), self.table)?;
+            self.start = offset;
+        }
+        let at = usize::try_from(offset.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let held = at.checked_add(len).and_then(|end| self.block.get(at..end));
+        held.ok_or_else(|| {
+            self.source
+                .damaged(self.table, "bytes that were read", "none")
+        })
     }
 }
 

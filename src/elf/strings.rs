@@ -5,16 +5,16 @@ use object::elf::DynamicTag;
 
 use super::Class;
 use super::error::ElfError;
-use super::image::{DYNAMIC_LEN, Dynamic, Header, Segment};
+use super::image::{DYNAMIC_LEN, Dynamic, Header, Section, Segment};
 use super::source::{Fields, Source};
 use crate::text;
 
 /// Real tables have some 40 entries; the largest seen has 60.
 const TABLE_BYTES_MAX: u64 = 1 << 20;
 /// A RUNPATH of a thousand store paths is 80 kB.
-const STRING_BYTES_MAX: u64 = 1 << 20;
-/// How much of a string is read at once.
-const PIECE_BYTES: u64 = 256;
+pub(super) const STRING_BYTES_MAX: u64 = 1 << 20;
+/// How much of a string is read at first, and at most at once: names of libraries are short.
+const PIECE_BYTES: std::ops::Range<u64> = 48..4096;
 
 /// The dynamic table of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,13 @@ impl Table {
             .saturating_sub(1)
     }
 
+    /// Does this section header describe the string table?
+    pub(super) fn is_strings_of(&self, section: &Section) -> bool {
+        section.kind == elf::SHT_STRTAB
+            && section.is_alloc()
+            && (section.offset, section.size) == (self.strings_offset, self.strings_size)
+    }
+
     /// The bytes of the string at `at`, without its NUL, read in small pieces.
     pub(super) fn bytes_at(&self, source: &Source, at: u64) -> Result<Vec<u8>, ElfError> {
         const TABLE: &str = "dynamic string table";
@@ -142,9 +149,10 @@ impl Table {
             return Err(source.damaged(TABLE, "a string inside the table", found));
         }
         let mut string = Vec::new();
-        let mut next = at;
+        let (mut next, mut wanted) = (at, PIECE_BYTES.start);
         while next < self.strings_size && next - at < STRING_BYTES_MAX {
-            let len = (self.strings_size - next).min(PIECE_BYTES);
+            let len = (self.strings_size - next).min(wanted);
+            wanted = PIECE_BYTES.end.min(wanted * 4);
             let piece = source.read(self.strings_offset.saturating_add(next), len, TABLE)?;
             if let Some(end) = piece.iter().position(|byte| *byte == 0) {
                 string.extend(piece.iter().take(end));

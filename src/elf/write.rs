@@ -1,30 +1,43 @@
 //! Carries out a layout: writes, re-reads, and takes everything back if something is wrong.
 
 use std::fs::{File, FileTimes};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use super::check::Breach;
+use super::edit::Patched;
 use super::error::ElfError;
-use super::layout::{Plan, Write};
+use super::layout::{Piece, Plan, Step, Write};
 use super::source::Source;
+
+/// How much is held in memory at once, of what is written and of what is moved.
+const BUFFER_BYTES: u64 = 1 << 20;
 
 /// Carries out `plan` and says how many bytes were written.
 ///
-/// `judge` looks at the written file. If it objects, or a write fails, the old bytes, length and times are restored.
+/// `judge` looks at the written file. If it objects, or a step fails, the old bytes, length and times are restored.
 pub(super) fn apply(
     source: &mut Source,
     plan: &Plan,
     judge: impl FnOnce(&Source) -> Result<(), Breach>,
 ) -> Result<u64, ElfError> {
-    let old = Old::keep(source, plan)?;
+    let mut old = Old::keep(source, plan)?;
     let mut bytes_written = 0_u64;
-    for write in &plan.writes {
-        if let Err(error) = source.file().write_all_at(&write.bytes, write.offset) {
-            return Err(old.restore(source.file(), "write the file", error, source.place()));
+    for step in &plan.steps {
+        let done = match step {
+            Step::Write(write) => write_out(source.file(), write),
+            Step::Move { from, by } => old.move_back(source.file(), *from, *by),
+        };
+        match done {
+            Ok(bytes) => bytes_written = bytes_written.saturating_add(bytes),
+            Err(error) => {
+                return Err(old.restore(source.file(), "write the file", error, source.place()));
+            }
         }
-        bytes_written = bytes_written.saturating_add(write.bytes.len() as u64);
     }
-    source.set_size(plan.end().max(old.size_bytes));
+    let size = source.file().metadata().map(|meta| meta.len());
+    source.set_size(size.map_err(|error| source.io("look at the file", error))?);
     match judge(source) {
         Ok(()) => Ok(bytes_written),
         Err((expected, found)) => {
@@ -34,6 +47,7 @@ pub(super) fn apply(
             };
             Err(ElfError::Broken {
                 place: source.place().to_owned(),
+                task: source.task(),
                 expected,
                 found,
                 state,
@@ -42,28 +56,127 @@ pub(super) fn apply(
     }
 }
 
+/// Lets `edit` work on a copy of `path` in the same folder, which then takes its name.
+///
+/// The copy has the mode and, where the system allows it, the owner of the original.
+pub(super) fn replace(
+    path: &Path,
+    place: &str,
+    edit: impl FnOnce(File) -> Result<Patched, ElfError>,
+) -> Result<Patched, ElfError> {
+    let io = |action| {
+        move |source| ElfError::Io {
+            place: place.to_owned(),
+            action,
+            source,
+        }
+    };
+    // A link is followed: what it names is replaced, not the link.
+    let path = path.canonicalize().map_err(io("find the file"))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let copy = tempfile::Builder::new()
+        .prefix(".cuda-redist-")
+        .tempfile_in(folder)
+        .map_err(io("make a copy beside the file"))?;
+    let mut original = File::open(&path).map_err(io("open the file"))?;
+    let meta = original.metadata().map_err(io("look at the file"))?;
+    let copied = std::io::copy(&mut original, &mut copy.as_file());
+    copied.map_err(io("make a copy beside the file"))?;
+    let (user, group) = (
+        std::os::unix::fs::MetadataExt::uid(&meta),
+        std::os::unix::fs::MetadataExt::gid(&meta),
+    );
+    // Only the superuser gives files away; anybody else keeps what was theirs already.
+    let _ = std::os::unix::fs::fchown(copy.as_file(), Some(user), Some(group));
+    let mode = copy.as_file().set_permissions(meta.permissions());
+    mode.map_err(io("make a copy beside the file"))?;
+    let handle = copy.as_file().try_clone();
+    let patched = edit(handle.map_err(io("make a copy beside the file"))?)?;
+    let renamed = copy.persist(&path).map_err(|error| error.error);
+    renamed.map_err(io("let the edited copy take the file's name"))?;
+    Ok(Patched {
+        bytes_written: patched.bytes_written.saturating_add(meta.len()),
+        bytes_read: patched.bytes_read.saturating_add(meta.len()),
+        ..patched
+    })
+}
+
+/// Writes all pieces; small ones together, so that they appear at once.
+fn write_out(file: &File, write: &Write) -> std::io::Result<u64> {
+    let mut offset = write.offset;
+    let mut buffer = Vec::new();
+    let flush = |buffer: &mut Vec<u8>, offset: &mut u64| {
+        file.write_all_at(buffer, *offset)?;
+        *offset = offset.saturating_add(buffer.len() as u64);
+        buffer.clear();
+        std::io::Result::Ok(())
+    };
+    for piece in &write.pieces {
+        let mut done = 0;
+        while done < piece.len() {
+            let room = BUFFER_BYTES.saturating_sub(buffer.len() as u64);
+            let len = (piece.len() - done).min(room);
+            let start = buffer.len();
+            let end = start.saturating_add(usize::try_from(len).unwrap_or(0));
+            match piece {
+                Piece::Bytes(bytes) => {
+                    let from = usize::try_from(done).unwrap_or(usize::MAX);
+                    let to = from.saturating_add(end - start);
+                    buffer.extend(bytes.get(from..to).unwrap_or_default());
+                }
+                Piece::Fill(byte, _) => buffer.resize(end, *byte),
+                Piece::Copy(range) => {
+                    buffer.resize(end, 0);
+                    let target = buffer.get_mut(start..).unwrap_or_default();
+                    file.read_exact_at(target, range.start.saturating_add(done))?;
+                }
+            }
+            done = done.saturating_add(len);
+            if buffer.len() as u64 >= BUFFER_BYTES {
+                flush(&mut buffer, &mut offset)?;
+            }
+        }
+    }
+    flush(&mut buffer, &mut offset)?;
+    Ok(write.len())
+}
+
 /// What the file was before.
 struct Old {
     size_bytes: u64,
-    pieces: Vec<Write>,
+    /// Bytes that are written over, save those that were moved before.
+    pieces: Vec<(u64, Vec<u8>)>,
+    /// The end of the file that was moved, as far as it was.
+    moved: Option<Moved>,
     times: Option<FileTimes>,
+}
+
+/// The bytes `range` are found `by` bytes further back.
+struct Moved {
+    range: Range<u64>,
+    by: u64,
+    /// What was about to be moved too when that failed, and may be lost in the file.
+    block: (u64, Vec<u8>),
 }
 
 impl Old {
     fn keep(source: &Source, plan: &Plan) -> Result<Old, ElfError> {
         let size_bytes = source.size();
-        let pieces = plan
-            .writes
-            .iter()
-            .filter(|write| write.offset < size_bytes)
-            .map(|write| {
-                let len = (size_bytes - write.offset).min(write.bytes.len() as u64);
-                Ok(Write {
-                    offset: write.offset,
-                    bytes: source.read(write.offset, len, "bytes to be replaced")?,
-                })
-            })
-            .collect::<Result<_, ElfError>>()?;
+        let mut end = size_bytes;
+        let mut pieces = Vec::new();
+        for step in &plan.steps {
+            match step {
+                // What is moved can be moved back.
+                Step::Move { from, .. } => end = end.min(*from),
+                Step::Write(write) => {
+                    let len = end.saturating_sub(write.offset).min(write.len());
+                    if len > 0 {
+                        let bytes = source.read(write.offset, len, "bytes to be replaced")?;
+                        pieces.push((write.offset, bytes));
+                    }
+                }
+            }
+        }
         let meta = source
             .file()
             .metadata()
@@ -79,13 +192,46 @@ impl Old {
         Ok(Old {
             size_bytes,
             pieces,
+            moved: None,
             times,
         })
     }
 
+    /// Moves the end of the file, the last block first: blocks may overlap their new places.
+    fn move_back(&mut self, file: &File, from: u64, by: u64) -> std::io::Result<u64> {
+        let mut at = self.size_bytes;
+        while at > from {
+            let start = at.saturating_sub(BUFFER_BYTES).max(from);
+            let mut block = vec![0; usize::try_from(at - start).unwrap_or(0)];
+            file.read_exact_at(&mut block, start)?;
+            let moved = self.moved.insert(Moved {
+                range: at..self.size_bytes,
+                by,
+                block: (start, block),
+            });
+            file.write_all_at(&moved.block.1, start.saturating_add(by))?;
+            moved.range.start = start;
+            moved.block.1.clear();
+            at = start;
+        }
+        Ok(self.size_bytes.saturating_sub(from))
+    }
+
     fn put_back(&self, file: &File) -> std::io::Result<()> {
-        for piece in &self.pieces {
-            file.write_all_at(&piece.bytes, piece.offset)?;
+        if let Some(Moved { range, by, block }) = &self.moved {
+            file.write_all_at(&block.1, block.0)?;
+            let mut at = range.start;
+            while at < range.end {
+                let len = (range.end - at).min(BUFFER_BYTES);
+                let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+                file.read_exact_at(&mut bytes, at.saturating_add(*by))?;
+                file.write_all_at(&bytes, at)?;
+                at = at.saturating_add(len);
+            }
+        }
+        // Of bytes written twice the older ones were kept first.
+        for (offset, bytes) in self.pieces.iter().rev() {
+            file.write_all_at(bytes, *offset)?;
         }
         file.set_len(self.size_bytes)?;
         self.times.map_or(Ok(()), |times| file.set_times(times))
@@ -121,13 +267,12 @@ mod tests {
     use super::*;
 
     fn plan(writes: &[(u64, &[u8])]) -> Plan {
-        let write = |(offset, bytes): &(u64, &[u8])| Write {
-            offset: *offset,
-            bytes: bytes.to_vec(),
-        };
+        let write =
+            |(offset, bytes): &(u64, &[u8])| Step::Write(Write::bytes(*offset, bytes.to_vec()));
         Plan {
             rung: Rung::Grow,
-            writes: writes.iter().map(write).collect(),
+            steps: writes.iter().map(write).collect(),
+            is_ordered: true,
         }
     }
 
@@ -174,7 +319,7 @@ mod tests {
             let error = apply(&mut source, &plan(writes), refuse).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "cannot set RUNPATH: the edited file breaks a rule: expected rules kept, found one broken; file left unchanged"
+                "cannot read the file: the edited file breaks a rule: expected rules kept, found one broken; file left unchanged"
             );
             assert_eq!(
                 std::fs::read(dir.path().join("file")).unwrap(),
@@ -186,6 +331,45 @@ mod tests {
                 time,
                 "{writes:?}"
             );
+        }
+    }
+
+    #[test]
+    fn moved_ends_come_back() {
+        // Shorter and longer than the distance, smaller and larger than a buffer.
+        for (len, by) in [
+            (10, 3),
+            (10, 40),
+            (3 << 20, 5),
+            (3 << 20, 2 << 20),
+            ((1 << 20) + 1, 1),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("file");
+            let bytes: Vec<u8> = (0..4 + len).map(|i: u64| (i % 251) as u8).collect();
+            std::fs::write(&path, &bytes).unwrap();
+            let file = File::options().read(true).write(true).open(&path).unwrap();
+            let mut source = Source::new(file, "file".to_owned()).unwrap();
+            let fill = Write {
+                offset: 4,
+                pieces: vec![Piece::Copy(0..2), Piece::Fill(7, by - 2)],
+            };
+            let plan = Plan {
+                rung: Rung::ExtendSegment,
+                steps: vec![Step::Move { from: 4, by }, Step::Write(fill)],
+                is_ordered: true,
+            };
+            let mut expected = bytes[..4].to_vec();
+            expected.extend(&bytes[..2]);
+            expected.resize(4 + usize::try_from(by).unwrap(), 7);
+            expected.extend(&bytes[4..]);
+            let refuse = |source: &Source| {
+                let found = source.read(0, source.size(), "all").unwrap();
+                assert!(found == expected, "{len} by {by}");
+                Err(("this".to_owned(), "that".to_owned()))
+            };
+            apply(&mut source, &plan, refuse).unwrap_err();
+            assert!(std::fs::read(&path).unwrap() == bytes, "{len} by {by}");
         }
     }
 

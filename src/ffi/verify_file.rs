@@ -189,8 +189,8 @@ mod tests {
                 "found",
             ),
             (
-                "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
-                "found 43 characters after `sha256-`",
+                "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuF",
+                "found 42 characters after `sha256-`",
             ),
         ] {
             let Err(Stop::Argument(message)) = read_sha256("hash", text) else {

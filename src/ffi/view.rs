@@ -144,9 +144,9 @@ pub(super) fn closed_attrs<const N: usize>(
     let attrs = match host.look(set)? {
         abi::Seen::Attrs(attrs) => attrs,
         other => {
-            let expected = names.map(|name| format!("{name};")).join(" ");
+            let known = names.map(|name| format!("`{name}`")).join(", ");
             return Err(Stop::Argument(format!(
-                "expected a set of `{expected}`, found {}",
+                "expected a set with the attributes {known}, found {}",
                 other.name()
             )));
         }

@@ -106,7 +106,7 @@ pub(super) static SRI_HASH: Text = text(
             .map(|_| ())
             .map_err(|error| error.found().to_owned())
     },
-    r"^sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$",
+    r"^sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=?$",
 );
 
 /// SHA-256 in Nix's base 32. 52 characters hold 260 bits, so the first is 0 or 1.
@@ -128,7 +128,7 @@ pub(super) static HASH: Text = text(
             .map(|_| ())
             .map_err(|error| error.found().to_owned())
     },
-    r"^([0-9a-f]{64}|sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[01][0-9a-df-np-sv-z]{51})$",
+    r"^([0-9a-f]{64}|sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=?|[01][0-9a-df-np-sv-z]{51})$",
 );
 
 /// A size in bytes. A schema cannot say that it fits into 64 bits.

@@ -10,14 +10,14 @@ use super::report::{LeftAlone, Patched};
 use super::split::{PieceKind, Split};
 use super::stage::Stage;
 use super::tree::{Node, Tree};
-use crate::elf::{self, ElfKind, Facts};
+use crate::elf::{self, Facts};
 use crate::error::Error;
 use crate::fatbin;
 use crate::plan::edits::{self, LibraryDir};
 use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
 use crate::relpath::RelPath;
-use crate::resolve::{self, Abi, Answer, Libraries};
+use crate::resolve::{self, Abi, Answer, Libraries, is_loadable, is_stubs_folder};
 use crate::text;
 
 /// The folders of a dependency that are searched, as the dynamic loader would not: by name.
@@ -166,17 +166,6 @@ pub(super) fn patch(
     Ok((patched, left_alone))
 }
 
-/// Does the dynamic loader look at this file? Static programs and object files are left as they are; a static program
-/// that is position independent has a dynamic section too, but nobody reads a RUNPATH there.
-fn is_loadable(facts: &Facts) -> bool {
-    facts.is_dynamic
-        && match facts.kind {
-            ElfKind::SharedLibrary => true,
-            ElfKind::Executable => facts.interpreter.is_some(),
-            ElfKind::Relocatable | ElfKind::Core | ElfKind::Other(_) => false,
-        }
-}
-
 /// The package's own libraries, also under the names of links to them.
 fn own_libraries(tree: &Tree, split: &Split, abis: &BTreeMap<&RelPath, Abi>) -> Libraries<Dir> {
     let mut libraries = Libraries::default();
@@ -267,10 +256,6 @@ fn rank(dir: &Dir, at: &Placement) -> Option<(u8, usize)> {
 
 fn is_own_folder(dir: &Dir, at: &Placement) -> bool {
     matches!(dir, Dir::Own { output, path } if *output == at.output && path == folder(&at.path))
-}
-
-fn is_stubs_folder(path: &str) -> bool {
-    path.split('/').any(|component| component == "stubs")
 }
 
 fn folder(path: &RelPath) -> &str {

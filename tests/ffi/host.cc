@@ -28,6 +28,8 @@ struct Fake
     std::string context;
     std::vector<std::pair<std::string, crd_value>> attrs;
     bool throws = false;
+    std::vector<crd_value> items = {};
+    int64_t integer = 0;
 };
 
 struct crd_call
@@ -35,11 +37,13 @@ struct crd_call
     std::vector<Fake> values;
     std::deque<std::string> texts;
     std::deque<std::vector<crd_attr>> sets;
+    std::deque<std::vector<crd_value>> lists;
     std::function<void(crd_call &, const char * callback)> before = [](crd_call &, const char *) {};
     std::function<void(crd_text *)> lieText = [](crd_text *) {};
-    std::function<void(int32_t *)> lieKind = [](int32_t *) {};
-    std::function<void(const crd_attr **, size_t *)> lieAttrs = [](const crd_attr **, size_t *) {};
+    std::function<void(crd_seen *)> lieSeen = [](crd_seen *) {};
     std::function<void(int32_t *)> lieFd = [](int32_t *) {};
+    int32_t inStore = 0;
+    size_t interrupts = 0;        // how often the core asked
     int status = CRD_OK;          // what callbacks answer instead of CRD_OK
     std::string refused;          // the callback that has no table entry
     size_t callbacks = 0, failAt = 0;
@@ -89,44 +93,71 @@ static std::string slurp(const std::string & file)
     return out.str();
 }
 
-static int fakeKind(crd_call * call, crd_value handle, int32_t * kind)
+static int fakeLook(crd_call * call, crd_value handle, crd_seen * seen)
 {
-    return guarded(call, "kind", [&] { *kind = force(call, handle).kind; call->lieKind(kind); });
-}
-static int fakeString(crd_call * call, crd_value handle, crd_text * text, crd_text * context)
-{
-    return guarded(call, "string", [&] {
+    return guarded(call, "look", [&] {
         auto & value = force(call, handle);
-        if (value.kind != CRD_STRING) throw std::runtime_error("not a string");
-        *text = call->keep(value.text);
-        *context = call->keep(value.context);
+        *seen = {};
+        seen->kind = value.kind;
+        switch (value.kind) {
+        case CRD_BOOL:
+        case CRD_INT: seen->as.integer = value.integer; break;
+        case CRD_FLOAT: seen->as.number = 0.5; break;
+        case CRD_STRING: {
+            auto text = call->keep(value.text);
+            seen->as.text = text.ptr;
+            seen->count = text.len;
+            seen->context = call->keep(value.context);
+            break;
+        }
+        case CRD_LIST: {
+            auto & kept = call->lists.emplace_back(value.items);
+            seen->as.items = kept.data();
+            seen->count = kept.size();
+            break;
+        }
+        case CRD_ATTRS: {
+            auto & kept = call->sets.emplace_back();
+            for (auto & [name, attr] : value.attrs) kept.push_back({call->keep(name), attr});
+            seen->as.attrs = kept.data();
+            seen->count = kept.size();
+            break;
+        }
+        }
+        call->lieSeen(seen);
     });
 }
-static int fakeAttrs(crd_call * call, crd_value handle, const crd_attr ** attrs, size_t * count)
+static int fakePosition(crd_call * call, crd_value handle, crd_text * file, uint32_t * line, uint32_t * column)
 {
-    return guarded(call, "attrs", [&] {
-        auto & kept = call->sets.emplace_back();
-        for (auto & [name, value] : force(call, handle).attrs) kept.push_back({call->keep(name), value});
-        *attrs = kept.data();
-        *count = kept.size();
-        call->lieAttrs(attrs, count);
+    return guarded(call, "position", [&] {
+        if (!handle) return;
+        *file = call->keep("x.nix");
+        *line = handle;
+        *column = 7;
     });
 }
-static int fakeReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text * context, crd_text * name)
+static int fakePathName(crd_call * call, crd_value handle, crd_text * name)
+{
+    return guarded(call, "path_name", [&] { *name = call->keep(force(call, handle).text); });
+}
+static int fakeImport(crd_call * call, crd_value handle, crd_value * value)
+{
+    // The last value is what every Nix file holds.
+    return guarded(call, "import", [&] { force(call, handle); *value = call->values.size() - 1; });
+}
+static int fakeReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text * context)
 {
     return guarded(call, "read_file", [&] {
         auto & value = force(call, handle);
         *bytes = call->keep(slurp(value.text));
         *context = call->keep(value.context);
-        *name = call->keep(value.text);
     });
 }
-static int fakeOpenFile(crd_call * call, crd_value handle, int32_t * fd, crd_text * name)
+static int fakeOpenFile(crd_call * call, crd_value handle, int32_t * fd, int32_t * inStore)
 {
     return guarded(call, "open_file", [&] {
-        auto & value = force(call, handle);
-        *name = call->keep(value.text);
-        *fd = open(value.text.c_str(), O_RDONLY | O_CLOEXEC);
+        *fd = open(force(call, handle).text.c_str(), O_RDONLY | O_CLOEXEC);
+        *inStore = call->inStore;
         call->lieFd(fd);
     });
 }
@@ -167,7 +198,7 @@ static int fakeGive(crd_call * call, crd_value handle)
 {
     return guarded(call, "give", [&] { call->result = "given " + std::to_string(handle); });
 }
-static int fakeCheckInterrupt(crd_call * call) { return guarded(call, "check_interrupt", [] {}); }
+static int fakeCheckInterrupt(crd_call * call) { return guarded(call, "check_interrupt", [&] { call->interrupts++; }); }
 static int fakeFail(crd_call * call, crd_error kind, crd_text message)
 {
     if (call->parked) call->afterParked++;
@@ -177,7 +208,8 @@ static int fakeFail(crd_call * call, crd_error kind, crd_text message)
 }
 
 static const crd_host fullHost = {
-    fakeKind, fakeString, fakeAttrs, fakeReadFile, fakeOpenFile, fakeBuild, fakeGive, fakeCheckInterrupt, fakeFail,
+    fakeLook, fakePosition, fakePathName, fakeImport, fakeReadFile, fakeOpenFile, fakeBuild, fakeGive, fakeCheckInterrupt,
+    fakeFail,
 };
 
 static int broken = 0;
@@ -195,8 +227,9 @@ static int enter(const char * builtin, crd_call & call, const crd_host & host = 
 {
     for (size_t i = 0; i < core->builtin_count; i++)
         if (!strcmp(core->builtins[i].name, builtin)) {
-            crd_value argument = 0;
-            return core->builtins[i].function(&host, &call, &argument);
+            // Handles 0 and 1; a builtin of one argument looks at the first alone, a constant at none.
+            crd_value arguments[] = {0, 1};
+            return core->builtins[i].function(&host, &call, core->builtins[i].arity ? arguments : nullptr);
         }
     throw std::runtime_error(std::string("the core has no ") + builtin);
 }
@@ -214,6 +247,41 @@ static crd_call verifyCall()
     call.values.push_back({CRD_ATTRS, "", "", {{"path", 1}, {"sha256", 2}}});
     call.values.push_back({CRD_PATH, folder + "/file.bin", "", {}});
     call.values.push_back({CRD_STRING, slurp(folder + "/file.bin.sha256"), "", {}});
+    return call;
+}
+// A release that is fine, and the shape it is of. The last value is the release.
+static crd_call checkCall()
+{
+    crd_call call;
+    call.values.push_back({CRD_STRING, "releasePackage", "", {}});
+    call.values.push_back({CRD_ATTRS, "", "",
+        {{"cudnnVersion", 2}, {"hash", 3}, {"maxCudaVersion", 4}, {"minCudaVersion", 5}, {"version", 6}}});
+    call.values.push_back({CRD_NULL, "", "", {}});
+    call.values.push_back({CRD_STRING, slurp(folder + "/file.bin.sha256"), "/nix/store/eeee-x", {}});
+    call.values.push_back({CRD_STRING, "12.1", "", {}});
+    call.values.push_back({CRD_STRING, "12.0", "", {}});
+    call.values.push_back({CRD_STRING, "8.9.7.29", "", {}});
+    return call;
+}
+// The same value by a shape of its own.
+static crd_call composedCall()
+{
+    auto call = checkCall();
+    call.values[0] = {CRD_ATTRS, "", "", {{"extends", 7}, {"fields", 8}}};
+    call.values.push_back({CRD_STRING, "releasePackage", "", {}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"filename", 9}}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"optional", 10}}});
+    call.values.push_back({CRD_STRING, "fileName", "", {}});
+    return call;
+}
+// A Nix file of releases: `{ releases.linux-sbsa = [ ]; }`.
+static crd_call importCall()
+{
+    crd_call call;
+    call.values.push_back({CRD_PATH, folder + "/releases.nix", "", {}});
+    call.values.push_back({CRD_LIST, "", "", {}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"linux-sbsa", 1}}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"releases", 2}}});
     return call;
 }
 using Make = std::function<crd_call()>;
@@ -262,19 +330,37 @@ int main(int argc, char ** argv)
     report(core->abi == CRD_ABI, "the ABI number is that of abi.h");
     for (size_t i = 0; i < core->builtin_count; i++) {
         auto & builtin = core->builtins[i];
-        report(builtin.arity == 1 && strlen(builtin.args[0]) && strlen(builtin.doc) > 100, std::string(builtin.name) + " is documented");
+        bool named = builtin.arity <= 2;
+        for (size_t j = 0; named && j < builtin.arity; j++) named = strlen(builtin.args[j]) > 0;
+        report(named && strlen(builtin.doc) > 100, std::string(builtin.name) + " is documented");
     }
 
     Make read = [] { return readCall(); };
     good("readManifest", read, slurp(folder + "/good.result"));
     good("verifyFile", verifyCall, "given 1");
+    good("check", checkCall, "given 1");
+    good("check", composedCall, "given 1");
+    good("problems", checkCall, "[]");
+    good("readReleases", importCall, "given 3");
+    good("problems", [] { auto call = checkCall(); call.values[6].text = "8.9"; return call; },
+        "[{code='value' expected='a version of 4 parts such as `9.8.0.87`' found='`8.9`' hint=null "
+        "message='x.nix:6:7: `version`: expected a version of 4 parts such as `9.8.0.87`, found `8.9`' path='version' "
+        "position={column=7 file='x.nix' line=6} severity='error'}]");
+    {
+        crd_call call;
+        auto status = enter("shapes", call);
+        report(status == CRD_OK && call.result.find("cudaArch={doc=") != call.result.npos, "shapes: the table");
+    }
     throwing("readManifest", read);
     throwing("verifyFile", verifyCall);
+    throwing("check", composedCall);
+    throwing("problems", [] { auto call = composedCall(); call.values[6].text = "8.9"; return call; });
+    throwing("readReleases", importCall);
     refused("readManifest", "a wrong field", readCall("bad.json"), "bad.json:", CRD_REJECTED);
 
     // Answers that break the contract.
     const std::string bug = "bug in cuda-redist: ";
-    for (auto & [builtin, make] : std::vector<std::pair<const char *, Make>>{{"readManifest", read}, {"verifyFile", verifyCall}}) {
+    for (auto & [builtin, make] : std::vector<std::pair<const char *, Make>>{{"readManifest", read}, {"verifyFile", verifyCall}, {"check", checkCall}}) {
         auto call = make();
         call.status = 7;
         refused(builtin, "an unknown status", call, bug);
@@ -293,28 +379,28 @@ int main(int argc, char ** argv)
     }
     for (int32_t kind : {-1, 10, 99, INT32_MIN, INT32_MAX}) {
         auto call = verifyCall();
-        call.lieKind = [=](int32_t * seen) { *seen = kind; };
+        call.lieSeen = [=](crd_seen * seen) { seen->kind = kind; };
         refused("verifyFile", "kind " + std::to_string(kind), call, bug);
     }
     for (size_t count : {size_t(1), size_t(3), SIZE_MAX / 8, SIZE_MAX}) {
         auto call = verifyCall();
-        call.lieAttrs = [=](const crd_attr ** attrs, size_t * seen) { *attrs = nullptr; *seen = count; };
+        call.lieSeen = [=](crd_seen * seen) { seen->as.attrs = nullptr; seen->count = count; };
         refused("verifyFile", "null attributes, count " + std::to_string(count), call, bug);
     }
     for (size_t count : {SIZE_MAX / 8, SIZE_MAX}) {
         auto call = verifyCall();
-        call.lieAttrs = [=](const crd_attr **, size_t * seen) { *seen = count; };
+        call.lieSeen = [=](crd_seen * seen) { seen->count = count; };
         refused("verifyFile", "attributes, count " + std::to_string(count), call, bug);
     }
     {
         auto call = verifyCall();
-        call.lieAttrs = [](const crd_attr ** attrs, size_t *) { *attrs = reinterpret_cast<const crd_attr *>(reinterpret_cast<const char *>(*attrs) + 1); };
+        call.lieSeen = [](crd_seen * seen) { seen->as.text++; };
         refused("verifyFile", "attributes out of line", call, bug);
         call = verifyCall();
-        call.lieAttrs = [](const crd_attr **, size_t * count) { *count = 1; };
+        call.lieSeen = [](crd_seen * seen) { if (seen->kind == CRD_ATTRS) seen->count = 1; };
         refused("verifyFile", "one attribute hidden", call, "`sha256`");
         call = verifyCall();
-        call.lieAttrs = [](const crd_attr ** attrs, size_t * count) { *attrs = nullptr; *count = 0; };
+        call.lieSeen = [](crd_seen * seen) { seen->as.attrs = nullptr; seen->count = 0; };
         refused("verifyFile", "no attributes", call, "`path`");
         call = verifyCall();
         call.lieFd = [](int32_t * fd) { *fd = -1; };
@@ -334,6 +420,29 @@ int main(int argc, char ** argv)
         call = verifyCall();
         call.values[2].text = std::string(64, '0');
         refused("verifyFile", "another hash", call, "sha256 mismatch", CRD_REJECTED);
+        call = verifyCall();
+        call.values[0].attrs.push_back({"hash", 2});
+        refused("verifyFile", "two hashes", call, "`sha256` and `hash`");
+        call = verifyCall();
+        call.values[0].attrs.push_back({"size", 3});
+        call.values.push_back({CRD_INT, "", "", {}, false, {}, 7});
+        refused("verifyFile", "another size", call, "size mismatch", CRD_REJECTED);
+        call.values[3].integer = -1;
+        refused("verifyFile", "a negative size", call, "found the number -1");
+        call = checkCall();
+        call.values[5].text = "12.2";
+        refused("check", "a wrong order", call, "x.nix:5:7: `minCudaVersion`: expected at most `maxCudaVersion`", CRD_REJECTED);
+        call = checkCall();
+        call.values[0].text = "releasePackages";
+        refused("check", "a shape that is not in the table", call, "did you mean `releasePackage`");
+        call = importCall();
+        call.values[1].kind = CRD_FUNCTION;
+        refused("readReleases", "a function", call, "x.nix:1:7: `releases.linux-sbsa`: expected a list, found a function", CRD_REJECTED);
+        for (size_t count : {SIZE_MAX / 8, SIZE_MAX}) {
+            call = importCall();
+            call.lieSeen = [=](crd_seen * seen) { if (seen->kind == CRD_LIST) seen->count = count; };
+            refused("readReleases", "items, count " + std::to_string(count), call, bug);
+        }
         call = readCall();
         call.values[0].context = "/nix/store/eeee-x";
         refused("readManifest", "content with context", call, "/nix/store/eeee-x");
@@ -344,6 +453,24 @@ int main(int argc, char ** argv)
         call.values[0].attrs.push_back({"sha265", 1});
         call.values[1].throws = call.values[2].throws = true;
         refused("verifyFile", "lazy attributes", call, "did you mean `sha256`");
+        // A file in the store is read once, other files each time.
+        auto once = [&](int32_t inStore, const char * what, bool again) {
+            auto first = verifyCall();
+            first.inStore = inStore;
+            enter("verifyFile", first);
+            auto second = verifyCall();
+            second.inStore = inStore;
+            auto status = enter("verifyFile", second);
+            report(status == CRD_OK && first.interrupts && (second.interrupts > 0) == again, std::string("verifyFile: ") + what);
+        };
+        once(0, "a file outside of the store is read again", true);
+        once(1, "a file in the store is not read again", false);
+        // What a shape does not name stays lazy, in the value and in the remarks of the shape.
+        call = composedCall();
+        call.values[0].attrs.insert(call.values[0].attrs.begin(), {"doc", 11});
+        call.values.push_back({CRD_NULL, "", "", {}, true});
+        auto status = enter("check", call);
+        report(status == CRD_OK, "check: lazy remarks");
         // A wrong hash is found before the path is looked at.
         call = verifyCall();
         call.values[2].text = "x";

@@ -92,7 +92,7 @@ fn without_a_fitting_shim_one_sentence_says_what_to_do() {
     assert_eq!(
         said(&nix),
         format!(
-            "error: cuda-redist: {here} speaks version 999 of the plugin's interface, the core 1; {advice}\n"
+            "error: cuda-redist: {here} speaks version 999 of the plugin's interface, the core 2; {advice}\n"
         )
     );
     fake_shim(&shim, "CRD_ABI", "2.7.0");

@@ -1,6 +1,9 @@
 //! `builtins.cudaRedist` in a real Nix, each test in a store of its own.
 
+mod check;
+mod differential;
 mod loader;
+mod read_features_and_releases;
 mod read_manifest;
 mod verify_file;
 

@@ -75,7 +75,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "\"name\": \"Foo\"",
         "\"name\": null",
-        "DIR/m.json:4:13: `foo.name`: expected a string, found `null`",
+        "DIR/m.json:4:13: `foo.name`: expected a line of text, not empty, found `null`",
     ),
     (
         "e3b0",
@@ -105,7 +105,8 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "\"name\": \"Foo\"",
         "\"name\": \"F\\u0000o\"",
-        "DIR/m.json:4:13: `foo.name`: expected text without NUL characters, which Nix cannot hold, found one",
+        "DIR/m.json:4:13: `foo.name`: expected a line of text, not empty, found `F\\u{0}o`\n       \
+         DIR/m.json:4:13: `foo.name`: expected text without NUL characters, which Nix cannot hold, found one",
     ),
     (
         "\"license\": \"L\",",
@@ -126,7 +127,7 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "\"L\",\n    \"version\": \"1.2\"",
         "1,\n    \"version\": 2",
-        "DIR/m.json:5:16: `foo.license`: expected a string, found the number 1\n       \
+        "DIR/m.json:5:16: `foo.license`: expected a line of text, not empty, found the number 1\n       \
          DIR/m.json:6:16: `foo.version`: expected a version of digits and dots, found the number 2",
     ),
     (
@@ -287,16 +288,36 @@ fn the_builtins_are_documented() {
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let questions = ":doc builtins.cudaRedist.readManifest\n:doc builtins.cudaRedist.verifyFile\n";
+    let names = [
+        "readManifest",
+        "readFeatures",
+        "readReleases",
+        "check",
+        "problems",
+        "verifyFile",
+    ];
+    let questions = names.map(|name| format!(":doc builtins.cudaRedist.{name}\n"));
+    let questions = questions.concat();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), questions.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
+    for words in [
+        "readManifest path",
+        "Reads a redistrib manifest",
+        "readFeatures path",
+        "readReleases path",
+        "check shape value",
+        "problems shape value",
+        "All that differs between a value and a shape",
+        "verifyFile attrs",
+        "Compares a file with what it must be",
+    ] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // Each shows an example.
     assert!(
-        said.contains("readManifest path") && said.contains("Reads a redistrib manifest"),
-        "{said}"
-    );
-    assert!(
-        said.contains("verifyFile attrs") && said.contains("Compares the SHA-256"),
+        said.matches("builtins.cudaRedist.").count() >= 2 * names.len(),
         "{said}"
     );
     let version = format!("[\"{}\",true]", env!("CARGO_PKG_VERSION"));
@@ -306,7 +327,7 @@ fn the_builtins_are_documented() {
     );
     assert_eq!(
         nix.value("builtins.attrNames builtins.cudaRedist"),
-        "[\"nixVersion\",\"readManifest\",\"verifyFile\",\"version\"]"
+        r#"["check","nixVersion","problems","readFeatures","readManifest","readReleases","shapes","verifyFile","version"]"#
     );
 }
 

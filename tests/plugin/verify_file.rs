@@ -85,15 +85,21 @@ fn wrong_arguments_are_told_apart() {
     let lazy = "throw \"forced\"";
     support::run(std::process::Command::new("mkfifo").arg(nix.path().join("fifo"))).expect(0);
     for (argument, said) in [
-        (format!("{file}"), "expected the set `{ path; sha256; }`, found a path".to_owned()),
+        (format!("{file}"), "expected a set with the attributes `path`, `sha256`, `hash`, `md5`, `size`, found a path".to_owned()),
         ("null".to_owned(), "found null".to_owned()),
         ("{ }".to_owned(), "expected the attribute `path` in its argument, found none".to_owned()),
-        (format!("{{ path = {lazy}; }}"), "expected the attribute `sha256` in its argument, found none".to_owned()),
+        (format!("{{ path = {lazy}; }}"), "expected the attribute `sha256` or `hash` in its argument, found neither".to_owned()),
         (
             format!("{{ path = {lazy}; sha265 = {lazy}; }}"),
-            "expected the attributes `path` and `sha256` in its argument, found `sha265`\n       hint: did you mean `sha256`".to_owned(),
+            "expected the attributes `path`, `sha256`, `hash`, `md5`, `size` in its argument, found `sha265`\n       hint: did you mean `sha256`".to_owned(),
         ),
-        (format!("{{ path = {lazy}; sha256 = {lazy}; size = {lazy}; }}"), "found `size`".to_owned()),
+        (format!("{{ path = {lazy}; sha256 = {lazy}; sise = {lazy}; }}"), "found `sise`\n       hint: did you mean `size`".to_owned()),
+        (format!("{{ path = {lazy}; sha256 = {lazy}; hash = {lazy}; }}"), "expected one of the attributes `sha256` and `hash` in its argument, found both".to_owned()),
+        (format!("{{ path = {lazy}; hash = \"{EMPTY}\"; md5 = \"x\"; }}"), "`md5`: expected 32 lowercase hex digits, found 1 character".to_owned()),
+        (format!("{{ path = {lazy}; hash = \"{EMPTY}\"; md5 = 1; }}"), "`md5`: expected a string, found an integer".to_owned()),
+        (format!("{{ path = {lazy}; hash = \"{EMPTY}\"; size = \"1 kB\"; }}"), "`size`: expected a size in bytes (an integer, or a string of decimal digits), found `1 kB`".to_owned()),
+        (format!("{{ path = {lazy}; hash = \"{EMPTY}\"; size = -1; }}"), "found the number -1".to_owned()),
+        (format!("{{ path = {lazy}; hash = \"{EMPTY}\"; size = null; }}"), "found null".to_owned()),
         (format!("{{ path = {lazy}; sha256 = 1; }}"), "`sha256`: expected a string, found an integer".to_owned()),
         (format!("{{ path = {lazy}; sha256 = \"abc\"; }}"), "52 characters of Nix's base 32".to_owned()),
         (format!("{{ path = {lazy}; sha256 = \"sha512-abc\"; }}"), "found the algorithm `sha512`".to_owned()),
@@ -117,6 +123,72 @@ fn wrong_arguments_are_told_apart() {
     let thrown =
         format!("(builtins.tryEval ({call} {{ path = {lazy}; sha256 = \"{EMPTY}\"; }})).success");
     assert_eq!(nix.value(&thrown), "false");
+}
+
+#[test]
+fn md5_and_size_are_compared_in_the_same_pass() {
+    let Some(nix) = Nix::new("plugin::md5_and_size") else {
+        return;
+    };
+    let file = nix.write("abc", "abc");
+    let file = file.display();
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let md5 = "900150983cd24fb0d6963f7d28e17f72";
+    let call = |rest: &str| {
+        format!("builtins.cudaRedist.verifyFile {{ path = {file}; hash = \"{abc}\"; {rest} }}")
+    };
+    for rest in [
+        String::new(),
+        format!("md5 = \"{md5}\";"),
+        format!("md5 = \"{md5}\"; size = 3;"),
+        "size = \"3\";".to_owned(),
+    ] {
+        let path = format!("toString ({})", call(&rest));
+        assert_eq!(nix.value(&path), format!("\"{file}\""), "{rest}");
+    }
+    let other = md5.replace('9', "8");
+    let refusal = nix.refusal(&call(&format!("md5 = \"{other}\"; size = 4;")));
+    assert!(
+        refusal.contains(&format!("specified: {other}")),
+        "{refusal}"
+    );
+    assert!(refusal.contains("specified: 4 bytes"), "{refusal}");
+}
+
+#[test]
+fn a_store_path_is_read_once_in_an_evaluation() {
+    let Some(nix) = Nix::new("plugin::a_store_path_is_read_once") else {
+        return;
+    };
+    // 128 MiB, sparse: so that reading it forty times would show.
+    let file = nix.write("big", "");
+    let open = std::fs::File::options().write(true).open(&file).unwrap();
+    open.set_len(1 << 27).unwrap();
+    let sha256 = "254bcc3fc4f27172636df4bf32de9f107f620d559b20d760197e452b97453917";
+    let mut add = nix.command("nix-store");
+    let added = support::run(add.arg("--add").arg(&file)).expect(0).stdout;
+    let path = added.trim();
+    let verify = |times: usize| {
+        format!(
+            "let verify = n: builtins.cudaRedist.verifyFile {{ path = \"{path}\"; sha256 = \"{sha256}\"; }}; in \
+             builtins.length (builtins.filter (n: verify n == \"{path}\") (builtins.genList (n: n) {times}))"
+        )
+    };
+    let timed = |times: usize| {
+        let started = Instant::now();
+        assert_eq!(nix.value(&verify(times)), times.to_string());
+        started.elapsed()
+    };
+    let (once, often) = (timed(1), timed(40));
+    assert!(
+        often < once * 3 + Duration::from_secs(1),
+        "once {once:?}, forty times {often:?}"
+    );
+    // Another expectation is another question.
+    let wrong =
+        format!("builtins.cudaRedist.verifyFile {{ path = \"{path}\"; sha256 = \"{EMPTY}\"; }}");
+    nix.eval(&format!("builtins.seq ({}) ({wrong})", verify(1)))
+        .expect(1);
 }
 
 #[test]

@@ -33,12 +33,21 @@ pub fn shared(test: &str) -> Option<PathBuf> {
 /// NVIDIA's wheels, as `scripts/wheels` keeps them, whose file names start with `prefix`; `None` (after a visible [`skip`])
 /// where there is none.
 pub fn wheels(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
+    wheels_in(test, "", prefix)
+}
+
+/// The same for the large ones, which only `scripts/wheels large` downloads.
+pub fn large_wheels(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
+    wheels_in(test, "large", prefix)
+}
+
+fn wheels_in(test: &str, set: &str, prefix: &str) -> Option<Vec<PathBuf>> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let cache = variable("CUDA_REDIST_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("cuda-redist")))
         .or_else(|| Some(variable("HOME")?.join(".cache/cuda-redist")));
     let mut wheels: Vec<PathBuf> = cache
-        .and_then(|cache| std::fs::read_dir(cache.join("wheels")).ok())
+        .and_then(|cache| std::fs::read_dir(cache.join("wheels").join(set)).ok())
         .into_iter()
         .flatten()
         .flatten()
@@ -51,9 +60,10 @@ pub fn wheels(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
         .collect();
     wheels.sort();
     if wheels.is_empty() {
+        let space = if set.is_empty() { "" } else { " " };
         skip(
             test,
-            &format!("no wheel {prefix}* in the cache (`scripts/wheels`)"),
+            &format!("no wheel {prefix}* in the cache (`scripts/wheels{space}{set}`)"),
         );
         return None;
     }
@@ -73,8 +83,16 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The tests that may be skipped even with `STRICT=1`: what they need is too much to ask of every machine.
+const MAY_BE_SKIPPED: &[&str] = &[
+    // 780 MB of wheels.
+    "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists",
+    // 200 MB: `scripts/wheels large-cutensor`.
+    "elf::cost::cutensor_is_edited_by_few_bytes",
+];
+
 /// Says that `test` did not run, also in the file that `CUDA_REDIST_SKIPS` names (cargo hides what passing tests print).
-/// With `STRICT=1` that is a failure.
+/// With `STRICT=1` that is a failure, save for [`MAY_BE_SKIPPED`].
 pub fn skip(test: &str, why: &str) {
     let line = format!("SKIP {test}: {why}\n");
     eprint!("{line}");
@@ -90,7 +108,8 @@ pub fn skip(test: &str, why: &str) {
         );
     }
     assert!(
-        std::env::var_os("STRICT").is_none_or(|value| value != "1"),
+        MAY_BE_SKIPPED.contains(&test)
+            || std::env::var_os("STRICT").is_none_or(|value| value != "1"),
         "STRICT: {test} was skipped: {why}"
     );
 }

@@ -9,7 +9,8 @@ use std::ops::Range;
 use object::elf;
 
 use super::super::image::{SECTION_LEN, SEGMENT_LEN, Section, Segment, range, touch};
-use super::{Draft, Request, Skip, Write, because, overflow, symbols};
+use super::references::has_symbol_of;
+use super::{Draft, Piece, Request, Skip, Step, Write, because, overflow};
 
 /// What moves keeps its offset modulo this, more than any note or hash table is aligned to.
 const CHUNK_ALIGN: u64 = 64;
@@ -22,7 +23,6 @@ const ADDRESS_MAX: u64 = 1 << 47;
 pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
     let (image, source) = (request.image, request.source);
     let chunk = chunk(request)?;
-    let section = request.strings_section()?;
 
     // The new segment, congruent with the file without padding it: its address starts as far into a page as its offset.
     let align = image
@@ -45,34 +45,23 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         .and_then(|base| base.checked_add(offset % align));
     let vaddr = vaddr.ok_or_else(overflow)?;
 
-    let mut content = Vec::new();
-    let chunk_at = if chunk.is_empty() {
-        0
-    } else {
-        chunk.start % CHUNK_ALIGN
-    };
-    if !chunk.is_empty() {
-        content.resize(usize::try_from(chunk_at).map_err(|_| overflow())?, 0);
-        content.extend(source.read(
-            chunk.start,
-            chunk.end - chunk.start,
-            "notes and hash tables",
-        )?);
-    }
-    content.resize(content.len().next_multiple_of(8), 0);
-    let strings_at = content.len() as u64;
-    let strings = request.strings()?;
-    let string = request.terminated();
-    content.extend(&strings);
-    content.extend(&string);
-    let len = content.len() as u64;
-    if vaddr.checked_add(len).is_none_or(|end| end > ADDRESS_MAX) {
-        return because("no address above the last segment");
-    }
-
     let mut draft = request.draft();
-    draft.point_at(request, strings.len() as u64)?;
+    let mut pieces = vec![Piece::Fill(0, offset - source.size())];
+    let mut len = 0;
+    let interpreter = request.interpreter.as_ref();
+    let displaced = interpreter.filter(|new| !new.fits() || touch(&new.place, &chunk));
     if !chunk.is_empty() {
+        let pad = chunk.start % CHUNK_ALIGN;
+        pieces.push(Piece::Fill(0, pad));
+        match displaced.filter(|new| new.is_alone && touch(&new.place, &chunk)) {
+            Some(new) => pieces.extend([
+                Piece::Copy(chunk.start..new.place.start),
+                Piece::Fill(0, new.place.end - new.place.start),
+                Piece::Copy(new.place.end..chunk.end),
+            ]),
+            None => pieces.push(Piece::Copy(chunk.clone())),
+        }
+        len = pad + (chunk.end - chunk.start);
         let home = image.loads().find_map(|load| {
             load.file_range()
                 .filter(|bytes| touch(bytes, &chunk))
@@ -82,69 +71,58 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         let old_vaddr = (chunk.start - home.offset)
             .checked_add(home.vaddr)
             .ok_or_else(overflow)?;
-        let (to, to_vaddr) = (offset + chunk_at, vaddr + chunk_at);
-        relocate(
-            request,
-            &mut draft,
-            &chunk,
-            to - chunk.start,
-            (old_vaddr, to_vaddr),
-        )?;
+        let by = offset + pad - chunk.start;
+        relocate(request, &mut draft, &chunk, by, (old_vaddr, vaddr + pad))?;
     }
-    draft.set_strings(
-        section,
-        offset + strings_at,
-        vaddr + strings_at,
-        strings.len() as u64 + string.len() as u64,
-    );
-
-    let last = image
-        .segments
-        .iter()
-        .rposition(|segment| segment.kind == elf::PT_LOAD)
-        .ok_or_else(overflow)?;
-    for own in draft
-        .after
-        .segments
-        .iter_mut()
-        .filter(|segment| segment.kind == elf::PT_PHDR)
-    {
-        own.file_size = own
-            .file_size
-            .checked_add(SEGMENT_LEN)
-            .ok_or_else(overflow)?;
-        own.memory_size = own
-            .memory_size
-            .checked_add(SEGMENT_LEN)
-            .ok_or_else(overflow)?;
+    if let Some(new) = displaced {
+        let size = new.bytes.len() as u64;
+        draft.set_interpreter(image, &new.place, offset + len, vaddr + len, size);
+        pieces.push(Piece::Bytes(new.bytes.clone()));
+        len += size;
+        if new.is_alone {
+            let headers_end = image.segments_end().saturating_add(SEGMENT_LEN);
+            draft.blank(0, &(new.place.start.max(headers_end)..new.place.end));
+        }
+    } else {
+        draft.write_in_place(interpreter.map(|new| new.in_place()));
     }
-    let flags = elf::PF_R.0;
-    let new = Segment {
+    if request.strings.is_empty() {
+        draft.set_entries(request, 0)?;
+        if let Some(dead) = &request.dead {
+            draft.blank(super::DEAD, dead);
+        }
+    } else {
+        let pad = len.next_multiple_of(8) - len;
+        let strings = request.longer_strings()?;
+        draft.set_entries(request, strings.old_size)?;
+        pieces.push(Piece::Fill(0, pad));
+        pieces.extend(strings.pieces);
+        len += pad;
+        draft.set_strings(strings.section, offset + len, vaddr + len, strings.size);
+        len = len.checked_add(strings.size).ok_or_else(overflow)?;
+        if let Some(dead) = &request.dead {
+            draft.blank(0, dead);
+        }
+    }
+    draft.write_in_place(request.in_place.iter().cloned());
+    if vaddr.checked_add(len).is_none_or(|end| end > ADDRESS_MAX) {
+        return because("no address above the last segment");
+    }
+    draft.add_segment(Segment {
         kind: elf::PT_LOAD,
-        flags,
+        flags: elf::PF_R.0,
         offset,
         vaddr,
         paddr: vaddr,
         file_size: len,
         memory_size: len,
         align,
-    };
-    draft.after.segments.insert(last + 1, new);
-    let count = image
-        .header
-        .segment_count
-        .checked_add(1)
-        .filter(|count| *count < elf::PN_XNUM)
-        .ok_or_else(overflow)?;
-    draft.after.header.segment_count = count;
+    })?;
     draft.move_symbols(request)?;
-
-    let mut bytes = vec![0; usize::try_from(offset - source.size()).map_err(|_| overflow())?];
-    bytes.extend(content);
-    draft.blob = Some(Write {
+    draft.append([Step::Write(Write {
         offset: source.size(),
-        bytes,
-    });
+        pieces,
+    })]);
     Ok(draft)
 }
 
@@ -353,16 +331,12 @@ fn relocate(
         moved.push(index);
     }
     refuse_exported(request, &moved)?;
-    let used = draft.after.table.used;
     let addresses = old_vaddr..old_vaddr.saturating_add(chunk.end - chunk.start);
-    for entry in draft.after.table.entries.iter_mut().take(used) {
-        if (entry.tag == elf::DT_HASH || entry.tag == elf::DT_GNU_HASH)
-            && addresses.contains(&entry.value)
-        {
-            entry.value += up;
-        } else if super::super::check::ADDRESS_TAGS.contains(&entry.tag)
-            && addresses.contains(&entry.value)
-        {
+    let live = request.image.table.iter().flat_map(|table| table.live());
+    for entry in live.filter(|entry| addresses.contains(&entry.value)) {
+        if entry.tag == elf::DT_HASH || entry.tag == elf::DT_GNU_HASH {
+            draft.move_hash(entry.tag, entry.value + up);
+        } else if super::super::check::ADDRESS_TAGS.contains(&entry.tag) {
             return because(format!(
                 "dynamic tag 0x{:x} points behind the program headers",
                 entry.tag.0
@@ -380,13 +354,7 @@ fn refuse_exported(request: &Request<'_>, moved: &[usize]) -> Result<(), Skip> {
         .iter()
         .filter(|section| section.kind == elf::SHT_DYNSYM)
     {
-        if table.size > super::TABLE_BYTES_MAX {
-            return because(format!("a dynamic symbol table of {} bytes", table.size));
-        }
-        let bytes = request
-            .source
-            .read(table.offset, table.size, "dynamic symbol table")?;
-        if symbols(&bytes).any(|symbol| moved.contains(&usize::from(symbol.section))) {
+        if has_symbol_of(request, table, moved)? {
             return because("a symbol is exported from what follows the program headers");
         }
     }

@@ -1,12 +1,27 @@
 //! Who satisfies which NEEDED entry: the libraries of a set of directories, and those that every host has.
 //!
-//! The lists of host libraries are exact on purpose: a pattern such as `libcuda*` would also hide a library that a
-//! package forgot.
+//! ```text
+//!  trees ── tree (every file and link) ──► Libraries ── answer(machine, soname) ──► Directory | Host | Missing
+//!  library ── names (read-only data) ──► names for dlopen ──┘
+//!  RUNPATH ── runpath (entry by entry) ──► what is wrong with it
+//! ```
+
+#![deny(clippy::indexing_slicing)]
+
+mod host;
+mod names;
+mod runpath;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::elf::{ByteOrder, Class, Facts, Machine};
+use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
+
+pub use host::{Host, host, known_package};
+pub use names::{Names, names};
+pub use runpath::{Defect, Foreign, defects, foreign, reaches};
+pub use tree::{Entry, Found, Tree, Unreadable};
 
 /// The machines that NVIDIA ships Linux libraries for: processor, width and byte order together, because a library
 /// only ever satisfies files of exactly the same.
@@ -42,107 +57,20 @@ impl fmt::Display for Abi {
     }
 }
 
-/// Why a library need not be in any package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Host {
-    /// Part of glibc, found by the loader itself.
-    Glibc,
-    /// The C++ and unwinding runtime of the compiler; consumers bring their own, newer one.
-    CompilerRuntime,
-    /// Part of NVIDIA's driver, found through the driver paths.
-    Driver,
-    /// Named by the plan for this one package.
-    Allowed,
+/// Does the dynamic loader look at this file? Static programs and object files are left as they are; a static program
+/// that is position independent has a dynamic section too, but nobody reads a RUNPATH there.
+pub fn is_loadable(facts: &Facts) -> bool {
+    facts.is_dynamic
+        && match facts.kind {
+            ElfKind::SharedLibrary => true,
+            ElfKind::Executable => facts.interpreter.is_some(),
+            ElfKind::Relocatable | ElfKind::Core | ElfKind::Other(_) => false,
+        }
 }
 
-/// glibc's libraries that programs link against, on all three machines.
-///
-/// Source: `Makeconfig` and `shlib-versions` of glibc 2.17 to 2.41. Left out on purpose: `libcrypt.so.1` (not built
-/// by default since 2.39, and nixpkgs takes it from libxcrypt), `libnss_*` and the `LD_PRELOAD` libraries (never
-/// linked against), `libnsl.so.2` and newer (another project's). `libnsl.so.1` is still built for old programs.
-const GLIBC: &[&str] = &[
-    "libBrokenLocale.so.1",
-    "libanl.so.1",
-    "libc.so.6",
-    "libdl.so.2",
-    "libm.so.6",
-    "libmvec.so.1",
-    "libnsl.so.1",
-    "libpthread.so.0",
-    "libresolv.so.2",
-    "librt.so.1",
-    "libthread_db.so.1",
-    "libutil.so.1",
-];
-
-/// GCC's runtime. `libatomic.so.1`, `libgomp.so.1` and others are not here: no redistributable that we have seen needs
-/// them, and a package that does can name them in `allowedMissing`.
-const COMPILER_RUNTIME: &[&str] = &["libgcc_s.so.1", "libstdc++.so.6"];
-
-/// The driver's libraries that redistributables link against.
-///
-/// Source: NVIDIA/cuda-python, cuda_pathfinder `_dynamic_libs/descriptor_catalog.py` (driver-provided libraries).
-const DRIVER: &[&str] = &["libcuda.so.1", "libnvcudla.so", "libnvidia-ml.so.1"];
-
-/// Which redistributable has a library, by the start of its file name; used for hints only.
-///
-/// Source: NVIDIA's archives and wheels (`redistrib_*.json` names against the libraries in them). The first row that
-/// matches wins.
-const KNOWN_PACKAGES: &[(&str, &str)] = &[
-    ("libcublasmp", "libcublasmp"),
-    ("libcublas", "libcublas"),
-    ("libnvblas", "libcublas"),
-    ("libcudart", "cuda_cudart"),
-    ("libcudnn", "cudnn"),
-    ("libcudss", "libcudss"),
-    ("libcufft", "libcufft"),
-    ("libcufile", "libcufile"),
-    ("libcupti", "cuda_cupti"),
-    ("libcurand", "libcurand"),
-    ("libcusolverMp", "libcusolvermp"),
-    ("libcusolver", "libcusolver"),
-    ("libcusparseLt", "libcusparse_lt"),
-    ("libcusparse", "libcusparse"),
-    ("libcutensor", "libcutensor"),
-    ("libnpp", "libnpp"),
-    ("libnvJitLink", "libnvjitlink"),
-    ("libnvToolsExt", "cuda_nvtx"),
-    ("libnvfatbin", "libnvfatbin"),
-    ("libnvjpeg2k", "libnvjpeg_2k"),
-    ("libnvjpeg", "libnvjpeg"),
-    ("libnvrtc", "cuda_nvrtc"),
-    ("libnvshmem", "libnvshmem"),
-    ("libnvvm", "libnvvm"),
-];
-
-/// The loader of each machine. `ld64.so.1` is not here: it belongs to big-endian POWER.
-fn loader(machine: Abi) -> &'static str {
-    match machine {
-        Abi::X86_64 => "ld-linux-x86-64.so.2",
-        Abi::Aarch64 => "ld-linux-aarch64.so.1",
-        Abi::Ppc64le => "ld64.so.2",
-    }
-}
-
-/// Why every host has `soname` for programs of `machine`; `None` when a package must provide it.
-pub fn host(machine: Abi, soname: &str) -> Option<Host> {
-    if GLIBC.contains(&soname) || loader(machine) == soname {
-        Some(Host::Glibc)
-    } else if COMPILER_RUNTIME.contains(&soname) {
-        Some(Host::CompilerRuntime)
-    } else if DRIVER.contains(&soname) {
-        Some(Host::Driver)
-    } else {
-        None
-    }
-}
-
-/// The redistributable that usually has `soname`; `None` for libraries that are not NVIDIA's.
-pub fn known_package(soname: &str) -> Option<&'static str> {
-    KNOWN_PACKAGES
-        .iter()
-        .find(|(start, _)| soname.starts_with(start))
-        .map(|(_, package)| *package)
+/// Is this folder, a path inside its package, one of stubs? They are for linking and satisfy nothing at run time.
+pub fn is_stubs_folder(path: &str) -> bool {
+    path.split('/').any(|component| component == "stubs")
 }
 
 /// How one NEEDED entry is satisfied.
@@ -180,6 +108,17 @@ impl<D: Clone> Libraries<D> {
             .entry(file_name.to_owned())
             .or_default()
             .push((machine, directory));
+    }
+
+    /// The names that `pattern`, a name perhaps with conversions of `printf` in it (`libnuma.so.%s`), may stand for.
+    pub fn names_like(&self, pattern: &str) -> impl Iterator<Item = &str> {
+        let parts: Vec<String> = printf_parts(pattern);
+        let start = parts.first().cloned().unwrap_or_default();
+        self.by_name
+            .range(start.clone()..)
+            .map(|(name, _)| name.as_str())
+            .take_while(move |name| name.starts_with(&start))
+            .filter(move |name| matches(&parts, name))
     }
 
     /// Who satisfies `soname` for a file of `machine`.
@@ -222,29 +161,73 @@ impl<D: Clone> Libraries<D> {
     }
 }
 
+/// The literal texts before, between and behind the conversions of a format of `printf`.
+fn printf_parts(pattern: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut rest = pattern.chars();
+    while let Some(c) = rest.next() {
+        if c == '%' {
+            // Flags and width, then one letter, perhaps behind an `l` or `z`.
+            rest.by_ref()
+                .find(|c| c.is_ascii_alphabetic() && !matches!(c, 'l' | 'z' | 'h'));
+            parts.push(String::new());
+        } else if let Some(last) = parts.last_mut() {
+            last.push(c);
+        }
+    }
+    parts
+}
+
+/// Does `name` consist of `parts` with anything between them?
+fn matches(parts: &[String], name: &str) -> bool {
+    match parts {
+        [] => name.is_empty(),
+        [only] => name == only,
+        [first, between @ .., last] => {
+            let inside = name
+                .strip_prefix(first.as_str())
+                .and_then(|rest| rest.strip_suffix(last.as_str()));
+            // Taking each part as early as possible never misses a match.
+            inside.is_some_and(|inside| {
+                let rest = between.iter().try_fold(inside, |rest, part| {
+                    rest.split_once(part.as_str()).map(|(_, rest)| rest)
+                });
+                rest.is_some()
+            })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn host_libraries_are_exact() {
-        for (machine, soname, expected) in [
-            (Abi::X86_64, "libc.so.6", Some(Host::Glibc)),
-            (Abi::X86_64, "ld-linux-x86-64.so.2", Some(Host::Glibc)),
-            (Abi::Aarch64, "ld-linux-x86-64.so.2", None),
-            (Abi::Aarch64, "ld-linux-aarch64.so.1", Some(Host::Glibc)),
-            (Abi::Ppc64le, "ld64.so.2", Some(Host::Glibc)),
-            (Abi::Ppc64le, "ld64.so.1", None),
-            (Abi::X86_64, "libstdc++.so.6", Some(Host::CompilerRuntime)),
-            (Abi::X86_64, "libgomp.so.1", None),
-            (Abi::X86_64, "libcuda.so.1", Some(Host::Driver)),
-            (Abi::X86_64, "libcuda.so", None),
-            (Abi::X86_64, "libcudart.so.12", None),
-            (Abi::X86_64, "libcrypt.so.1", None),
-            (Abi::X86_64, "libc.so.60", None),
-            (Abi::X86_64, "", None),
+    fn formats_stand_for_names() {
+        let mut libraries = Libraries::default();
+        for name in [
+            "libnuma.so",
+            "libnuma.so.1",
+            "libnumb.so.1",
+            "libx-12.so.3",
+            "libx-12.so.34",
         ] {
-            assert_eq!(host(machine, soname), expected, "{machine:?} {soname}");
+            libraries.add(name, Abi::X86_64, 0);
+        }
+        for (pattern, expected) in [
+            ("libnuma.so.%s", "libnuma.so.1"),
+            ("libnuma.so", "libnuma.so"),
+            ("libx-%d.so.%02d", "libx-12.so.3 libx-12.so.34"),
+            ("libx-%lu.so.3", "libx-12.so.3"),
+            (
+                "%s",
+                "libnuma.so libnuma.so.1 libnumb.so.1 libx-12.so.3 libx-12.so.34",
+            ),
+            ("libnum%c.so.2", ""),
+            ("libz%", ""),
+        ] {
+            let found: Vec<_> = libraries.names_like(pattern).collect();
+            assert_eq!(found.join(" "), expected, "{pattern}");
         }
     }
 
@@ -289,18 +272,5 @@ mod tests {
                 other_machines: vec![]
             }
         );
-    }
-
-    #[test]
-    fn hints_know_the_longer_name_first() {
-        for (soname, package) in [
-            ("libcublasLt.so.12", Some("libcublas")),
-            ("libcublasmp.so.0", Some("libcublasmp")),
-            ("libcusparseLt.so.0", Some("libcusparse_lt")),
-            ("libnvrtc-builtins.so.12.9", Some("cuda_nvrtc")),
-            ("librdmacm.so.1", None),
-        ] {
-            assert_eq!(known_package(soname), package, "{soname}");
-        }
     }
 }

@@ -1,0 +1,457 @@
+//! The command `patchelf`: patchelf's own flags and output, as far as they are ours.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::args::PatchelfArgs;
+use super::stdout::{each, print};
+use crate::elf::{self, Edit, Facts, SearchPath, Writing};
+use crate::error::{Error, Kind, Problem};
+use crate::text;
+
+/// Printed by `--version`; scripts look for the number.
+const VERSION: &str = concat!(
+    "patchelf 0.19.3 (as far as cuda-redist ",
+    env!("CARGO_PKG_VERSION"),
+    " takes it over)\n"
+);
+
+const HELP: &str = "\
+syntax: patchelf
+  [--set-interpreter FILENAME]
+  [--print-interpreter]
+  [--print-soname]
+  [--set-rpath RPATH]
+  [--add-rpath RPATH]
+  [--remove-rpath]
+  [--shrink-rpath]
+  [--allowed-rpath-prefixes PREFIXES]   with --shrink-rpath: directories that start with none of these go
+  [--print-rpath]
+  [--force-rpath]                       DT_RPATH in place of DT_RUNPATH
+  [--print-needed]
+  [--output FILE]
+  [--version]
+  FILENAME...
+
+These are patchelf's flags, with its output and meaning; @FILE in place of an argument is the content of FILE.
+Files are edited in place by a few kilobytes, for x86_64, aarch64 and ppc64le. Exit codes: 0 fine, 1 content
+rejected, 2 usage, 3 unreadable input, I/O or an internal fault.
+";
+
+/// Flags of patchelf that are not taken over.
+const OTHER_FLAGS: &[&str] = &[
+    "--add-debug-tag",
+    "--add-needed",
+    "--build-resolution-cache",
+    "--clear-execstack",
+    "--clear-symbol-version",
+    "--debug",
+    "--no-clobber-old-sections",
+    "--no-default-lib",
+    "--no-sort",
+    "--page-size",
+    "--print-execstack",
+    "--print-os-abi",
+    "--remove-needed",
+    "--rename-dynamic-symbols",
+    "--replace-needed",
+    "--set-execstack",
+    "--set-os-abi",
+    "--set-soname",
+];
+
+/// Longest `@FILE` that is read.
+const ARGUMENT_BYTES_MAX: u64 = 1 << 20;
+/// Longest library file name that is looked for in a directory.
+const NAME_BYTES_MAX: usize = 255;
+
+/// What is wrong with the command line, or with a file for what was asked.
+#[derive(Debug, thiserror::Error)]
+enum PatchelfError {
+    #[error("cannot do `{flag}`: a flag of patchelf that is not taken over")]
+    NotOurs { flag: String },
+    #[error("expected a flag of patchelf, found {found}")]
+    UnknownFlag { found: String },
+    #[error("expected an argument behind `{flag}`, found the end")]
+    NoArgument { flag: String },
+    #[error("expected UTF-8 text behind `{flag}`, found {found}")]
+    NotText { flag: String, found: String },
+    #[error("expected a file name, found none")]
+    NoFile,
+    #[error("expected one of `--set-rpath` and `--add-rpath`, found both")]
+    SetAndAdd,
+    #[error("expected one file with `--output`, found {count}")]
+    ManyFiles { count: usize },
+    #[error("getting info about {file}")]
+    ArgumentFile {
+        file: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot {task}: the file has no {table}; it is most likely statically linked")]
+    Absent {
+        place: String,
+        task: &'static str,
+        table: &'static str,
+    },
+    #[error("expected an ELF file, found another kind of file")]
+    NotElf { place: String },
+    #[error("cannot write the output")]
+    Output {
+        place: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Problem for PatchelfError {
+    fn kind(&self) -> Kind {
+        match self {
+            PatchelfError::Absent { .. } | PatchelfError::NotElf { .. } => Kind::Rejected,
+            PatchelfError::ArgumentFile { .. } | PatchelfError::Output { .. } => Kind::Fault,
+            _ => Kind::Usage,
+        }
+    }
+
+    fn place(&self) -> Option<String> {
+        match self {
+            PatchelfError::Absent { place, .. }
+            | PatchelfError::NotElf { place }
+            | PatchelfError::Output { place, .. } => Some(place.clone()),
+            _ => Some("patchelf".to_owned()),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            PatchelfError::NotOurs { .. } => {
+                Some("`cuda-redist patchelf --help` lists those that are".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Request {
+    print_interpreter: bool,
+    print_soname: bool,
+    print_rpath: bool,
+    print_needed: bool,
+    interpreter: Option<String>,
+    set_rpath: Option<String>,
+    add_rpath: Option<String>,
+    remove_rpath: bool,
+    shrink_rpath: bool,
+    force_rpath: bool,
+    allowed_prefixes: Vec<String>,
+    output: Option<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+/// What the words ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Help,
+    Version,
+    Files(Box<Request>),
+}
+
+/// Runs the command. Every file has its turn; the gravest problem decides the exit code.
+pub(super) fn run(args: &PatchelfArgs) -> Result<ExitCode, Error> {
+    if args.words.is_empty() {
+        eprint!("{HELP}");
+        return Ok(ExitCode::from(Kind::Usage.exit_code()));
+    }
+    match parse(&args.words)? {
+        Command::Help => print(HELP).map(|()| ExitCode::SUCCESS),
+        Command::Version => print(VERSION).map(|()| ExitCode::SUCCESS),
+        Command::Files(request) => Ok(each(&request.files, |file| one(&request, file))),
+    }
+}
+
+/// Reads the words: flags may stand before and behind files.
+fn parse(words: &[OsString]) -> Result<Command, PatchelfError> {
+    let mut request = Request::default();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let flag = word.to_string_lossy();
+        if !flag.starts_with("--") {
+            request.files.push(PathBuf::from(word));
+            continue;
+        }
+        let mut argument = || {
+            let flag = flag.clone().into_owned();
+            words.next().ok_or(PatchelfError::NoArgument { flag })
+        };
+        match &*flag {
+            "--help" => return Ok(Command::Help),
+            "--version" => return Ok(Command::Version),
+            "--print-interpreter" => request.print_interpreter = true,
+            "--print-soname" => request.print_soname = true,
+            "--print-rpath" => request.print_rpath = true,
+            "--print-needed" => request.print_needed = true,
+            "--remove-rpath" => request.remove_rpath = true,
+            "--shrink-rpath" => request.shrink_rpath = true,
+            "--force-rpath" => request.force_rpath = true,
+            "--set-interpreter" | "--interpreter" => {
+                // An empty name leaves the interpreter.
+                let path = text_of(&flag, resolve(argument()?)?)?;
+                request.interpreter = Some(path).filter(|path| !path.is_empty());
+            }
+            "--set-rpath" => request.set_rpath = Some(text_of(&flag, resolve(argument()?)?)?),
+            "--add-rpath" => request.add_rpath = Some(text_of(&flag, resolve(argument()?)?)?),
+            "--output" => request.output = Some(PathBuf::from(resolve(argument()?)?)),
+            "--allowed-rpath-prefixes" => {
+                let prefixes = text_of(&flag, argument()?.clone())?;
+                request.allowed_prefixes = directories(&prefixes).map(str::to_owned).collect();
+            }
+            known if OTHER_FLAGS.contains(&known) => {
+                let flag = flag.into_owned();
+                return Err(PatchelfError::NotOurs { flag });
+            }
+            unknown => {
+                let found = text::quote(unknown);
+                return Err(PatchelfError::UnknownFlag { found });
+            }
+        }
+    }
+    if request.set_rpath.is_some() && request.add_rpath.is_some() {
+        return Err(PatchelfError::SetAndAdd);
+    }
+    match request.files.len() {
+        0 => Err(PatchelfError::NoFile),
+        count if count > 1 && request.output.is_some() => Err(PatchelfError::ManyFiles { count }),
+        _ => Ok(Command::Files(Box::new(request))),
+    }
+}
+
+/// The argument itself, or what the file holds that it names after an `@`.
+fn resolve(argument: &OsStr) -> Result<OsString, PatchelfError> {
+    use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+    let Some(file) = argument.as_bytes().strip_prefix(b"@") else {
+        return Ok(argument.to_owned());
+    };
+    let path = Path::new(OsStr::from_bytes(file));
+    let fault = |source| PatchelfError::ArgumentFile {
+        file: text::quote_bytes(file),
+        source,
+    };
+    let mut content = Vec::new();
+    let file = File::open(path).map_err(fault)?;
+    let read = file.take(ARGUMENT_BYTES_MAX).read_to_end(&mut content);
+    read.map_err(fault)?;
+    Ok(OsString::from_vec(content))
+}
+
+fn text_of(flag: &str, argument: OsString) -> Result<String, PatchelfError> {
+    argument.into_string().map_err(|found| {
+        let (flag, found) = (flag.to_owned(), text::quote_bytes(found.as_encoded_bytes()));
+        PatchelfError::NotText { flag, found }
+    })
+}
+
+/// The entries of a list joined by `:`; empty ones are dropped.
+fn directories(list: &str) -> impl Iterator<Item = &str> {
+    list.split(':').filter(|entry| !entry.is_empty())
+}
+
+/// Looks at one file and edits it; gives back what is to be printed.
+fn one(request: &Request, file: &Path) -> Result<String, Error> {
+    let place = text::printable(&file.display().to_string());
+    let facts = elf::read(file)?.ok_or_else(|| PatchelfError::NotElf {
+        place: place.clone(),
+    })?;
+    let printed = printed(request, &facts, &place)?;
+    let edit = Edit {
+        search_path: search_path(request, &facts),
+        interpreter: request.interpreter.clone(),
+        add_needed: Vec::new(),
+    };
+    match &request.output {
+        Some(output) => edit_into(&edit, file, output)?,
+        None if edit == Edit::default() => {}
+        None => {
+            elf::edit(file, &edit, Writing::Safely)?;
+        }
+    }
+    Ok(printed)
+}
+
+/// What the `--print-` flags show, before any edit.
+fn printed(request: &Request, facts: &Facts, place: &str) -> Result<String, PatchelfError> {
+    let absent = |task, table| PatchelfError::Absent {
+        place: place.to_owned(),
+        task,
+        table,
+    };
+    let dynamic = |task| match facts.is_dynamic {
+        true => Ok(()),
+        false => Err(absent(task, "dynamic section")),
+    };
+    let mut out = String::new();
+    let mut line = |value: &str| {
+        out.push_str(value);
+        out.push('\n');
+    };
+    if request.print_interpreter {
+        let interpreter = facts.interpreter.as_ref();
+        line(interpreter.ok_or_else(|| absent("print the interpreter", "interpreter"))?);
+    }
+    if request.print_soname {
+        dynamic("print the soname")?;
+        facts.soname.iter().for_each(|soname| line(soname));
+    }
+    if request.print_rpath {
+        dynamic("print the RUNPATH")?;
+        line(current(facts).unwrap_or_default());
+    }
+    if request.print_needed {
+        dynamic("print NEEDED")?;
+        facts.needed.iter().for_each(|needed| line(needed));
+    }
+    Ok(out)
+}
+
+/// What the loader searches: the RUNPATH, and only without one the RPATH.
+fn current(facts: &Facts) -> Option<&str> {
+    facts.runpath.as_deref().or(facts.rpath.as_deref())
+}
+
+/// What becomes of the search path; patchelf's order when several flags ask: shrink, remove, set, add.
+fn search_path(request: &Request, facts: &Facts) -> SearchPath {
+    let old = current(facts);
+    let value = if request.shrink_rpath {
+        let Some(old) = old else {
+            return SearchPath::Keep;
+        };
+        shrunk(old, &request.allowed_prefixes, facts)
+    } else if request.remove_rpath {
+        return SearchPath::Remove;
+    } else if let Some(value) = &request.set_rpath {
+        value.clone()
+    } else if let Some(more) = &request.add_rpath {
+        match old {
+            Some(old) if !old.is_empty() => format!("{old}:{more}"),
+            _ => more.clone(),
+        }
+    } else {
+        return SearchPath::Keep;
+    };
+    match (old, request.force_rpath) {
+        (None, _) if value.is_empty() => SearchPath::Keep,
+        (_, false) => SearchPath::Runpath(value),
+        (_, true) => SearchPath::Rpath(value),
+    }
+}
+
+/// Of `list` the entries that are relative or hold a needed library (for the machine) that none before them holds.
+fn shrunk(list: &str, allowed_prefixes: &[String], facts: &Facts) -> String {
+    let mut missing: Vec<&str> = facts
+        .needed
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.len() <= NAME_BYTES_MAX)
+        .collect();
+    let is_kept = |entry: &&str| {
+        // `$ORIGIN/...` for example.
+        if !entry.starts_with('/') {
+            return true;
+        }
+        let is_allowed = |prefix: &String| entry.starts_with(prefix);
+        if !allowed_prefixes.is_empty() && !allowed_prefixes.iter().any(is_allowed) {
+            return false;
+        }
+        let before = missing.len();
+        missing.retain(|name| {
+            let library = elf::read(&Path::new(entry).join(name)).ok().flatten();
+            library.is_none_or(|library| library.machine != facts.machine)
+        });
+        missing.len() < before
+    };
+    let kept: Vec<&str> = directories(list).filter(is_kept).collect();
+    kept.join(":")
+}
+
+/// Makes `output` an edited copy of `file`, with its mode; nothing is left there when that fails.
+fn edit_into(edit: &Edit, file: &Path, output: &Path) -> Result<(), Error> {
+    let place = text::printable(&output.display().to_string());
+    let fault = |source| PatchelfError::Output {
+        place: place.clone(),
+        source,
+    };
+    let folder = match output.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut maker = tempfile::Builder::new();
+    let copy = maker.prefix(".cuda-redist-").tempfile_in(folder);
+    let copy = copy.map_err(fault)?.into_temp_path();
+    std::fs::copy(file, &copy).map_err(fault)?;
+    if *edit != Edit::default() {
+        elf::edit(&copy, edit, Writing::InPlace)?;
+    }
+    copy.persist(output).map_err(|error| fault(error.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(words: &str) -> Result<Command, String> {
+        let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
+        parse(&words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_stand_anywhere() {
+        let expected = Request {
+            set_rpath: Some("/a".to_owned()),
+            force_rpath: true,
+            allowed_prefixes: vec!["/x".to_owned(), "/y".to_owned()],
+            output: Some("o".into()),
+            files: vec!["f".into()],
+            ..Request::default()
+        };
+        assert_eq!(
+            parsed("--set-rpath /a f --force-rpath --output o --allowed-rpath-prefixes /x::/y"),
+            Ok(Command::Files(Box::new(expected)))
+        );
+        assert_eq!(parsed("--version --bogus"), Ok(Command::Version));
+    }
+
+    #[test]
+    fn wrong_words_are_refused_by_name() {
+        for (words, message) in [
+            (
+                "--set-soname x f",
+                "cannot do `--set-soname`: a flag of patchelf that is not taken over",
+            ),
+            ("f --bogus", "expected a flag of patchelf, found `--bogus`"),
+            (
+                "--set-rpath",
+                "expected an argument behind `--set-rpath`, found the end",
+            ),
+            ("--print-rpath", "expected a file name, found none"),
+            (
+                "--set-rpath a --add-rpath b f",
+                "expected one of `--set-rpath` and `--add-rpath`, found both",
+            ),
+            (
+                "--output o f g",
+                "expected one file with `--output`, found 2",
+            ),
+            (
+                "--set-rpath @/no/such/file f",
+                "getting info about `/no/such/file`",
+            ),
+        ] {
+            assert_eq!(parsed(words), Err(message.to_owned()), "{words}");
+        }
+    }
+}

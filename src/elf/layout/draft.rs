@@ -1,0 +1,446 @@
+//! The tables as they shall be, and the steps that make them so.
+
+use std::ops::Range;
+
+use object::elf;
+use object::elf::DynamicTag;
+
+use super::super::check::Image;
+use super::super::image::{
+    DYNAMIC_LEN, Dynamic, SECTION_LEN, SEGMENT_LEN, SYMBOL_LEN, Section, Segment, encode,
+};
+use super::super::read::ElfKind;
+use super::super::strings::Table;
+use super::references::symbols;
+use super::{Piece, Request, Skip, Step, StringPlace, Write, because, overflow};
+
+/// How much of a symbol table is read at once: a multiple of a symbol's size.
+const SYMBOLS_BYTES: u64 = SYMBOL_LEN * 4096;
+/// File offset and size of the header's field for the number of program headers.
+const SEGMENT_COUNT_FIELD: Range<u64> = 56..58;
+/// File offset of the header's field for the place of the section headers.
+const SECTIONS_OFFSET_FIELD: u64 = 40;
+/// Program headers that start before this are written together with their number, at once.
+const NEAR_BYTES: u64 = 64 << 10;
+
+/// Tables to be, and the bytes that go with them.
+pub(super) struct Draft {
+    pub(super) after: Image,
+    /// New bytes at the end of the file, or of its last segment.
+    append: Vec<Step>,
+    /// Strings changed in their places.
+    in_place: Vec<Write>,
+    /// Old values that nothing refers to any more.
+    blanks: Vec<Write>,
+    /// Values of symbols.
+    symbols: Vec<Write>,
+    /// Program headers for the time between: as many as before, old and new bytes both loaded.
+    bridge: Option<Vec<Segment>>,
+    /// Has a hash table another address?
+    is_hash_moved: bool,
+}
+
+impl Draft {
+    pub(super) fn new(before: &Image) -> Draft {
+        Draft {
+            after: before.clone(),
+            append: Vec::new(),
+            in_place: Vec::new(),
+            blanks: Vec::new(),
+            symbols: Vec::new(),
+            bridge: None,
+            is_hash_moved: false,
+        }
+    }
+
+    /// Notes steps that bring new bytes.
+    pub(super) fn append(&mut self, steps: impl IntoIterator<Item = Step>) {
+        self.append.extend(steps);
+    }
+
+    /// Notes strings that are changed in their places.
+    pub(super) fn write_in_place(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.in_place.extend(writes);
+    }
+
+    /// Notes bytes that nothing refers to any more.
+    pub(super) fn blank(&mut self, byte: u8, range: &Range<u64>) {
+        if !range.is_empty() {
+            self.blanks.push(Write::fill(byte, range));
+        }
+    }
+
+    /// Makes the dynamic entries those that `request` asks for; what is appended to the string table starts there at `base`.
+    ///
+    /// The search path takes the entry of the old one. All others take spare `DT_NULL`s; where there is none `DT_DEBUG` gives way
+    /// in a library (the loader fills that in for programs only), and at last `DT_RELACOUNT`, which only saves the loader time.
+    pub(super) fn set_entries(&mut self, request: &Request<'_>, base: u64) -> Result<(), Skip> {
+        let Some(table) = &mut self.after.table else {
+            return Ok(());
+        };
+        let entry = |tag, place| {
+            let value = match place {
+                StringPlace::Old(at) => Some(at),
+                StringPlace::New(at) => base.checked_add(at),
+            };
+            value
+                .map(|value| Dynamic { tag, value })
+                .ok_or_else(overflow)
+        };
+        let mut new = Vec::new();
+        if let Some(wanted) = request.search_path {
+            let wanted = wanted.map(|(tag, place)| entry(tag, place)).transpose()?;
+            let is_old =
+                |entry: &Dynamic| entry.tag == elf::DT_RUNPATH || entry.tag == elf::DT_RPATH;
+            let first = table.live().iter().position(is_old);
+            match (first, wanted) {
+                (Some(first), Some(wanted)) => {
+                    if let Some(entry) = table.entries.get_mut(first) {
+                        *entry = wanted;
+                    }
+                    remove(table, |index, entry| index != first && is_old(entry));
+                }
+                _ => remove(table, |_, entry| is_old(entry)),
+            }
+            new.extend(wanted.filter(|_| first.is_none()));
+        }
+        for place in &request.needed {
+            new.push(entry(elf::DT_NEEDED, *place)?);
+        }
+        let mut victims = vec![elf::DT_RELCOUNT, elf::DT_RELACOUNT];
+        if request.facts.kind == ElfKind::SharedLibrary {
+            victims.push(elf::DT_DEBUG);
+        }
+        while table.spare() < new.len() {
+            let Some(victim) = victims.pop() else {
+                let reason = "the dynamic section has no free entry and would have to move";
+                return Err(Skip::Error(request.source.no_room(reason)));
+            };
+            remove(table, |_, entry| entry.tag == victim);
+        }
+        for entry in new {
+            if let Some(place) = table.entries.get_mut(table.used) {
+                *place = entry;
+                table.used += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `size` bytes at `offset` and `vaddr` the dynamic string table.
+    pub(super) fn set_strings(
+        &mut self,
+        section: Option<usize>,
+        offset: u64,
+        vaddr: u64,
+        size: u64,
+    ) {
+        if let Some(table) = &mut self.after.table {
+            set(table, elf::DT_STRTAB, vaddr);
+            set(table, elf::DT_STRSZ, size);
+            (table.strings_offset, table.strings_size) = (offset, size);
+        }
+        if let Some(section) = section.and_then(|index| self.after.sections.get_mut(index)) {
+            (section.offset, section.addr, section.size) = (offset, vaddr, size);
+        }
+    }
+
+    /// Makes `len` bytes at `offset` and `vaddr` the interpreter's name, which was at `old` in `before`.
+    pub(super) fn set_interpreter(
+        &mut self,
+        before: &Image,
+        old: &Range<u64>,
+        offset: u64,
+        vaddr: u64,
+        len: u64,
+    ) {
+        let segments = self.after.segments.iter_mut();
+        for (segment, _) in segments.zip(&before.segments).filter(|(_, segment)| {
+            segment.kind == elf::PT_INTERP && segment.file_range().as_ref() == Some(old)
+        }) {
+            (segment.offset, segment.vaddr, segment.paddr) = (offset, vaddr, vaddr);
+            (segment.file_size, segment.memory_size) = (len, len);
+        }
+        let sections = self.after.sections.iter_mut();
+        for (section, _) in sections.zip(&before.sections).filter(|(_, section)| {
+            section.kind == elf::SHT_PROGBITS
+                && (section.offset, section.size) == (old.start, old.end.saturating_sub(old.start))
+        }) {
+            (section.offset, section.addr, section.size) = (offset, vaddr, len);
+        }
+    }
+
+    /// Notes that a hash table gets the address `to`.
+    pub(super) fn move_hash(&mut self, tag: DynamicTag, to: u64) {
+        if let Some(table) = &mut self.after.table {
+            set(table, tag, to);
+            self.is_hash_moved = true;
+        }
+    }
+
+    /// Adds the loaded segment `new` behind the last one. All other tables are as they shall be already.
+    pub(super) fn add_segment(&mut self, new: Segment) -> Result<(), Skip> {
+        let segments = &mut self.after.segments;
+        let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
+        let at = segments.iter().rposition(is_load).ok_or_else(overflow)? + 1;
+        if self.is_hash_moved {
+            // The hash tables' new place must be loaded before the program headers grow over the old one: meanwhile
+            // an entry that the loader can do without gives way.
+            let dispensable = [
+                elf::PT_NOTE,
+                elf::PT_GNU_PROPERTY,
+                elf::PT_GNU_EH_FRAME,
+                elf::PT_GNU_RELRO,
+            ];
+            let victim = dispensable
+                .into_iter()
+                .find_map(|kind| segments.iter().rposition(|segment| segment.kind == kind));
+            self.bridge = victim.map(|victim| {
+                let mut bridge = segments.clone();
+                bridge.insert(at, new.clone());
+                bridge.remove(if victim < at { victim } else { victim + 1 });
+                bridge
+            });
+        }
+        segments.insert(at, new);
+        for own in segments.iter_mut().filter(|own| own.kind == elf::PT_PHDR) {
+            let (file, memory) = (&mut own.file_size, &mut own.memory_size);
+            *file = file.checked_add(SEGMENT_LEN).ok_or_else(overflow)?;
+            *memory = memory.checked_add(SEGMENT_LEN).ok_or_else(overflow)?;
+        }
+        let count = &mut self.after.header.segment_count;
+        let more = count.checked_add(1).filter(|more| *more < elf::PN_XNUM);
+        *count = more.ok_or_else(overflow)?;
+        Ok(())
+    }
+
+    /// Lets the symbols of `.symtab` follow their sections: debuggers and `strip` read them, the loader does not.
+    pub(super) fn move_symbols(&mut self, request: &Request<'_>) -> Result<(), Skip> {
+        let old = &request.image.sections;
+        let moved = |(old, new): (&Section, &Section)| old.addr != new.addr;
+        if !old.iter().zip(&self.after.sections).any(moved) {
+            return Ok(());
+        }
+        for (index, table) in old
+            .iter()
+            .enumerate()
+            .filter(|(_, section)| section.kind == elf::SHT_SYMTAB)
+        {
+            if table.entry_size != SYMBOL_LEN {
+                return because(format!(
+                    "a symbol table with entries of {} bytes",
+                    table.entry_size
+                ));
+            }
+            let new_offset = self
+                .after
+                .sections
+                .get(index)
+                .map_or(table.offset, |section| section.offset);
+            let mut at = 0;
+            while at < table.size - table.size % SYMBOL_LEN {
+                let len = (table.size - at).min(SYMBOLS_BYTES);
+                let bytes =
+                    request
+                        .source
+                        .read(table.offset.saturating_add(at), len, "symbol table")?;
+                for (number, symbol) in (0_u64..).zip(symbols(&bytes)) {
+                    let section = usize::from(symbol.section);
+                    let pair = old.get(section).zip(self.after.sections.get(section));
+                    let Some((from, to)) =
+                        pair.filter(|(from, to)| section != 0 && from.addr != to.addr)
+                    else {
+                        continue;
+                    };
+                    let value = symbol.value.wrapping_sub(from.addr).wrapping_add(to.addr);
+                    let offset = new_offset
+                        .saturating_add(at)
+                        .saturating_add(number * SYMBOL_LEN + 8);
+                    let bytes = value.to_le_bytes().to_vec();
+                    self.symbols.push(Write::bytes(offset, bytes));
+                    if self.symbols.len() > MOVED_SYMBOLS_MAX {
+                        return because("too many symbols of what would have to move");
+                    }
+                }
+                at += len;
+            }
+        }
+        Ok(())
+    }
+
+    /// Can the file be loaded after any of the steps?
+    pub(super) fn is_ordered(&self) -> bool {
+        (!self.is_hash_moved || self.bridge.is_some())
+            && self.after.header.segments_offset <= NEAR_BYTES
+    }
+
+    /// The steps, in the order that [`Plan`](super::Plan) promises.
+    pub(super) fn steps(self, before: &Image) -> Vec<Step> {
+        let after = &self.after;
+        let (old, new) = (&before.header, &after.header);
+        let mut steps = self.append;
+        let mut writes = self.in_place;
+
+        // The dynamic section finds its tables at their new places, old strings at their old offsets.
+        let mut tables = before.table.clone();
+        let mut redirections = Vec::new();
+        if let (Some(tables), Some(wanted)) = (&mut tables, &after.table) {
+            for tag in [
+                elf::DT_STRTAB,
+                elf::DT_STRSZ,
+                elf::DT_HASH,
+                elf::DT_GNU_HASH,
+            ] {
+                let from = dynamic_bytes(tables);
+                if let Some(value) = wanted.value(tag) {
+                    set(tables, tag, value);
+                }
+                let to = dynamic_bytes(tables);
+                redirections.extend(changed(tables.offset, &from, &to, DYNAMIC_LEN));
+            }
+        }
+
+        let from = encode(&before.segments, Segment::encode);
+        let to = encode(&after.segments, Segment::encode);
+        let segments = if old.segment_count == new.segment_count {
+            changed(new.segments_offset, &from, &to, SEGMENT_LEN)
+        } else {
+            let field = SEGMENT_COUNT_FIELD;
+            Some(Write {
+                offset: field.start,
+                pieces: vec![
+                    Piece::Bytes(new.segment_count.to_le_bytes().to_vec()),
+                    Piece::Copy(field.end..new.segments_offset),
+                    Piece::Bytes(to),
+                ],
+            })
+        };
+        if let Some(bridge) = &self.bridge {
+            let bridge = encode(bridge, Segment::encode);
+            writes.extend(changed(new.segments_offset, &from, &bridge, SEGMENT_LEN));
+            writes.extend(redirections);
+            writes.extend(segments);
+        } else {
+            writes.extend(segments);
+            writes.extend(redirections);
+        }
+
+        if let (Some(tables), Some(wanted)) = (&tables, &after.table) {
+            let (from, to) = (dynamic_bytes(tables), dynamic_bytes(wanted));
+            writes.extend(changed(wanted.offset, &from, &to, DYNAMIC_LEN));
+        }
+        writes.extend(self.blanks);
+
+        if old.sections_offset != new.sections_offset {
+            let bytes = new.sections_offset.to_le_bytes().to_vec();
+            writes.push(Write::bytes(SECTIONS_OFFSET_FIELD, bytes));
+        }
+        let from = encode(&before.sections, Section::encode);
+        let to = encode(&after.sections, Section::encode);
+        // A table that moved did so with the end of the file, unchanged.
+        writes.extend(changed(new.sections_offset, &from, &to, SECTION_LEN));
+        writes.extend(self.symbols);
+        steps.extend(writes.into_iter().map(Step::Write));
+        steps
+    }
+}
+
+/// More symbols than anybody has for notes, hash tables and string tables.
+const MOVED_SYMBOLS_MAX: usize = 4096;
+
+fn dynamic_bytes(table: &Table) -> Vec<u8> {
+    encode(&table.entries, Dynamic::encode)
+}
+
+/// Sets the value of the (last) entry with `tag`, if there is one.
+fn set(table: &mut Table, tag: DynamicTag, value: u64) {
+    let used = table.used;
+    let mut live = table.entries.iter_mut().take(used).rev();
+    if let Some(entry) = live.find(|entry| entry.tag == tag) {
+        entry.value = value;
+    }
+}
+
+/// Takes entries out; those behind move up, `DT_NULL`s follow.
+fn remove(table: &mut Table, is_removed: impl Fn(usize, &Dynamic) -> bool) {
+    let live = table.live().iter().copied().enumerate();
+    let mut entries: Vec<Dynamic> = live
+        .filter(|(index, entry)| !is_removed(*index, entry))
+        .map(|(_, entry)| entry)
+        .collect();
+    let used = entries.len();
+    let null = Dynamic {
+        tag: elf::DT_NULL,
+        value: 0,
+    };
+    entries.resize(table.used, null);
+    entries.extend(table.entries.iter().skip(table.used));
+    (table.entries, table.used) = (entries, used);
+}
+
+/// The bytes from the first to the last entry in which `new` differs from `old`.
+fn changed(offset: u64, old: &[u8], new: &[u8], entry_len: u64) -> Option<Write> {
+    let entry_len = usize::try_from(entry_len).ok()?;
+    let differs = |index: &usize| {
+        let at = index * entry_len;
+        old.get(at..at + entry_len) != new.get(at..at + entry_len)
+    };
+    let count = new.len() / entry_len;
+    let first = (0..count).find(differs)?;
+    let last = (0..count).rev().find(differs)?;
+    let bytes = new.get(first * entry_len..(last + 1) * entry_len)?.to_vec();
+    let offset = offset.checked_add((first * entry_len) as u64)?;
+    Some(Write::bytes(offset, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_changed_entries_are_written() {
+        let write = |offset, bytes: &[u8]| Some(Write::bytes(offset, bytes.to_vec()));
+        for (old, new, expected) in [
+            ("aabbcc", "aabbcc", None),
+            ("aabbcc", "aaxbcc", write(102, b"xb")),
+            ("aabbcc", "xabbcx", write(100, b"xabbcx")),
+            ("aabb", "aabbcc", write(104, b"cc")),
+            ("aabbcc", "aacc", write(102, b"cc")),
+            ("", "", None),
+        ] {
+            assert_eq!(
+                changed(100, old.as_bytes(), new.as_bytes(), 2),
+                expected,
+                "{old} {new}"
+            );
+        }
+    }
+
+    #[test]
+    fn removed_entries_leave_room_behind() {
+        let entries = |text: &str| {
+            let entry = |c: char| Dynamic {
+                tag: DynamicTag(if c == '0' { 0 } else { i64::from(u32::from(c)) }),
+                value: 0,
+            };
+            text.chars().map(entry).collect::<Vec<_>>()
+        };
+        for (before, removed, after, used) in [
+            ("abc00", "b", "ac000", 2),
+            ("abc0x", "", "abc0x", 3),
+            ("aba0", "a", "b000", 1),
+            ("ab0", "ab", "000", 0),
+        ] {
+            let mut table = Table {
+                offset: 0,
+                entries: entries(before),
+                used: before.find('0').unwrap(),
+                strings_offset: 0,
+                strings_size: 0,
+            };
+            let removed = entries(removed);
+            remove(&mut table, |_, entry| removed.contains(entry));
+            assert_eq!((table.entries, table.used), (entries(after), used));
+        }
+    }
+}

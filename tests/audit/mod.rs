@@ -1,0 +1,538 @@
+//! Trees of made libraries and of NVIDIA's own, through `audit` and the command of that name.
+
+mod hostile;
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cuda_redist::audit::{By, FileReport, Report, Request, audit};
+use cuda_redist::resolve::{Abi, Defect, Foreign, Host};
+use serde_json::{Value, json};
+
+use crate::support::{self, program, run};
+
+/// A folder in which libraries are made.
+struct Workshop {
+    dir: tempfile::TempDir,
+    cc: PathBuf,
+}
+
+impl Workshop {
+    fn new(test: &str) -> Option<Workshop> {
+        Some(Workshop {
+            cc: support::tool(test, "cc")?,
+            dir: support::dir(),
+        })
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// Makes the shared library `path` of a C text; its soname is its file name.
+    fn library(&self, path: &str, source: &str, needed: &[&str], flags: &[&str]) -> PathBuf {
+        let file = self.path(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let made = support::dir();
+        std::fs::write(made.path().join("x.c"), source).unwrap();
+        std::fs::write(made.path().join("empty.c"), "").unwrap();
+        let cc = || {
+            let mut cc = Command::new(&self.cc);
+            cc.current_dir(made.path()).args([
+                "-shared",
+                "-fPIC",
+                "-nostdlib",
+                "-L.",
+                "-Wl,--no-as-needed",
+            ]);
+            cc
+        };
+        for name in needed {
+            run(cc()
+                .args(["empty.c", "-o", name])
+                .arg(format!("-Wl,-soname,{name}")))
+            .expect(0);
+        }
+        let soname = file.file_name().unwrap().to_str().unwrap();
+        run(cc()
+            .args(["x.c", "-o", "result"])
+            .arg(format!("-Wl,-soname,{soname}"))
+            .args(flags)
+            .args(needed.iter().map(|name| format!("-l:{name}"))))
+        .expect(0);
+        std::fs::copy(made.path().join("result"), &file).unwrap();
+        file
+    }
+
+    fn audit(&self, trees: &[&str], dependencies: &[&str]) -> Report {
+        let paths = |names: &[&str]| names.iter().map(|name| self.path(name)).collect();
+        audit(&Request {
+            trees: paths(trees),
+            dependencies: paths(dependencies),
+            driver_paths: vec!["/run/opengl-driver/lib".to_owned()],
+            ..Request::default()
+        })
+        .unwrap()
+    }
+}
+
+/// Makes the library one for 64-bit Arm.
+fn turn_into_aarch64(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[18] = 183;
+    std::fs::write(file, bytes).unwrap();
+}
+
+fn file<'a>(report: &'a Report, end: &str) -> &'a FileReport {
+    let mut found = report.files.iter().filter(|file| file.path.ends_with(end));
+    let one = found
+        .next()
+        .unwrap_or_else(|| panic!("no {end} in {report}"));
+    assert!(found.next().is_none(), "two {end}");
+    one
+}
+
+/// `NAME <- who`, for each library that the file needs.
+fn needs(report: &Report, end: &str, root: &Path) -> Vec<String> {
+    let who = |by: &By| match by {
+        By::File(path) => path.strip_prefix(root).unwrap().display().to_string(),
+        By::Host(host) => format!("{host}"),
+        By::Nobody { other_machines } => format!("nobody {other_machines:?}"),
+    };
+    let file = file(report, end);
+    file.needed
+        .iter()
+        .map(|need| format!("{} <- {}", need.name, who(&need.by)))
+        .collect()
+}
+
+#[test]
+fn the_nearest_library_of_the_same_machine_satisfies() {
+    let Some(shop) = Workshop::new("audit::the_nearest_library_of_the_same_machine_satisfies")
+    else {
+        return;
+    };
+    let all = [
+        "libhere.so",
+        "libtree.so",
+        "libother.so",
+        "libfirst.so",
+        "libsecond.so",
+        "libstub.so",
+        "libarm.so",
+        "liblink.so",
+        "libc.so.6",
+        "libcuda.so.1",
+    ];
+    shop.library("own/lib/libx.so.1", "", &all, &[]);
+    for path in [
+        "own/lib/libhere.so",
+        "own/a/libhere.so",
+        "own/deep/er/libtree.so",
+        "own/deep/libtree.so",
+        "other/libtree.so",
+        "other/libother.so",
+        "dep1/lib/libother.so",
+        "dep1/lib/libfirst.so",
+        "dep2/lib/libfirst.so",
+        "dep2/lib64/libsecond.so",
+        "own/lib/stubs/libstub.so",
+        "own/a/libtarget.so.1",
+        "own/lib/stubs/libcuda.so.1",
+    ] {
+        shop.library(path, "", &[], &[]);
+    }
+    turn_into_aarch64(&shop.library("own/lib/libarm.so", "", &[], &[]));
+    symlink("../a/libtarget.so.1", shop.path("own/lib/liblink.so")).unwrap();
+    // A link does not make a library of a stub.
+    symlink("stubs/libstub.so", shop.path("own/lib/libstub.so")).unwrap();
+
+    let report = shop.audit(&["own", "other"], &["dep1", "dep2"]);
+    assert_eq!(
+        needs(&report, "lib/libx.so.1", shop.dir.path()),
+        [
+            "libhere.so <- own/lib/libhere.so",
+            "libtree.so <- own/deep/libtree.so",
+            "libother.so <- other/libother.so",
+            "libfirst.so <- dep1/lib/libfirst.so",
+            "libsecond.so <- dep2/lib64/libsecond.so",
+            "libstub.so <- nobody []",
+            "libarm.so <- nobody [Aarch64]",
+            "liblink.so <- own/lib/liblink.so",
+            "libc.so.6 <- glibc",
+            "libcuda.so.1 <- driver",
+        ]
+    );
+    let arm = file(&report, "libarm.so");
+    assert_eq!((arm.abi, arm.is_foreign), (Some(Abi::Aarch64), true));
+    assert!(!file(&report, "libx.so.1").is_foreign);
+    let problems = report.problems().unwrap().render();
+    let place = shop.path("own/lib/libx.so.1");
+    assert_eq!(
+        problems.replace(place.to_str().unwrap(), "X"),
+        "X: NEEDED: expected a library `libarm.so` for x86_64, found none\n\
+         hint: there is one for aarch64, but these files are for x86_64\n\
+         X: NEEDED: expected a library `libstub.so` for x86_64, found none"
+    );
+}
+
+#[test]
+fn everybody_who_needs_a_missing_library_is_named() {
+    let Some(shop) = Workshop::new("audit::everybody_who_needs_a_missing_library_is_named") else {
+        return;
+    };
+    for number in 0..8 {
+        shop.library(
+            &format!("own/lib{number}.so"),
+            "",
+            &["libcublas.so.12"],
+            &[],
+        );
+    }
+    let report = shop.audit(&["own"], &[]);
+    let problems = report.problems().unwrap().render();
+    let root = format!("{}/", shop.path("own").display());
+    assert_eq!(
+        problems.replace(&root, ""),
+        "lib0.so: NEEDED: expected a library `libcublas.so.12` for x86_64, found none; \
+         lib1.so, lib2.so, lib3.so, lib4.so, lib5.so and 2 more need it, too\n\
+         hint: it is in `libcublas`: name the folder of that package with `--dependency`"
+    );
+    let all: Value = serde_json::from_str(&report.to_json()).unwrap();
+    assert_eq!(all["missing"][0]["neededBy"].as_array().unwrap().len(), 8);
+
+    let request = Request {
+        trees: vec![shop.path("own")],
+        allowed_missing: vec!["libcublas.so.12".to_owned()],
+        ..Request::default()
+    };
+    let report = audit(&request).unwrap();
+    assert!(report.problems().is_none());
+    assert_eq!(
+        file(&report, "lib0.so").needed[0].by,
+        By::Host(Host::Allowed)
+    );
+}
+
+#[test]
+fn libraries_that_code_opens_are_found_in_its_data() {
+    let Some(shop) = Workshop::new("audit::libraries_that_code_opens_are_found_in_its_data") else {
+        return;
+    };
+    let source = r#"
+        const char *names[] = { "libgone.so.1", "libhere.so.%d", "libnowhere.so.%s", "libneeded.so", "libopener.so",
+            "/opt/vendor/libx.so.2", "cannot load libmessage.so", "libcuda.so.1", "liblate.so.3" };
+    "#;
+    shop.library(
+        "own/lib/libopener.so",
+        source,
+        &["libneeded.so"],
+        &["-Wl,-rpath,$ORIGIN/../a,--enable-new-dtags"],
+    );
+    shop.library("own/lib/libneeded.so", "", &[], &[]);
+    shop.library("own/a/libhere.so.12", "", &[], &[]);
+    shop.library("dep/liblate.so.3", "", &[], &[]);
+    let report = shop.audit(&["own"], &["dep"]);
+    let opener = file(&report, "libopener.so");
+    let found: Vec<String> = opener
+        .opened
+        .iter()
+        .map(|need| {
+            let by = match &need.by {
+                By::File(path) => path
+                    .strip_prefix(shop.dir.path())
+                    .unwrap()
+                    .display()
+                    .to_string(),
+                By::Host(host) => host.to_string(),
+                By::Nobody { .. } => "nobody".to_owned(),
+            };
+            format!("{} <- {by} {}", need.name, need.is_on_runpath)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "libcuda.so.1 <- driver false",
+            "libgone.so.1 <- nobody false",
+            "libhere.so.%d <- own/a/libhere.so.12 true",
+            "liblate.so.3 <- dep/liblate.so.3 false",
+            "libnowhere.so.%s <- nobody false",
+        ]
+    );
+    assert_eq!(opener.opened_paths, ["/opt/vendor/libx.so.2"]);
+    // What may be opened need not be there.
+    assert!(report.problems().is_none());
+}
+
+#[test]
+fn runpaths_are_judged_entry_by_entry() {
+    let Some(shop) = Workshop::new("audit::runpaths_are_judged_entry_by_entry") else {
+        return;
+    };
+    let own = shop.path("own/lib");
+    let runpath = format!(
+        "-Wl,--enable-new-dtags,-rpath,/run/opengl-driver/lib:$ORIGIN:$ORIGIN/gone:{}:/usr/lib:/build/x:/nix/x/stubs:.:/nix/gone",
+        own.display()
+    );
+    shop.library("own/lib/libx.so", "", &[], &[&runpath]);
+    shop.library(
+        "own/lib/libold.so",
+        "",
+        &[],
+        &["-Wl,--disable-new-dtags,-rpath,/opt/x"],
+    );
+    let report = shop.audit(&["own"], &[]);
+    let defects = |end: &str| -> Vec<(String, Defect)> { file(&report, end).defects.clone() };
+    let expected = [
+        ("$ORIGIN/gone", Defect::Nothing),
+        ("/usr/lib", Defect::Foreign(Foreign::Host)),
+        ("/build/x", Defect::Foreign(Foreign::Build)),
+        ("/nix/x/stubs", Defect::Stubs),
+        (".", Defect::CurrentDirectory),
+        ("/nix/gone", Defect::Nothing),
+    ]
+    .map(|(entry, defect)| (entry.to_owned(), defect));
+    assert_eq!(defects("libx.so"), expected);
+    assert_eq!(
+        defects("libold.so"),
+        [("/opt/x".to_owned(), Defect::Foreign(Foreign::Host))]
+    );
+    let problems = report.problems().unwrap();
+    assert_eq!(problems.problems().count(), 5, "{problems}");
+    assert!(problems.render().contains(
+        "libx.so: RUNPATH: expected folders of packages, found `/nix/x/stubs`, a folder of stubs"
+    ));
+}
+
+/// C for device code: a container in `.nv_fatbin` with one cubin for each architecture, and PTX where `compute` says so.
+fn device_code(architectures: &[(&str, u32, u64)]) -> String {
+    let entries: Vec<u8> = architectures
+        .iter()
+        .flat_map(|(form, number, flags)| {
+            let mut entry = vec![if *form == "compute" { 1 } else { 2 }, 0, 1, 1, 64, 0, 0, 0];
+            entry.extend([0; 20]);
+            entry.extend(number.to_le_bytes());
+            entry.extend([0; 8]);
+            entry.extend(flags.to_le_bytes());
+            entry.resize(64, 0);
+            entry
+        })
+        .collect();
+    let mut bytes = vec![0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0];
+    bytes.extend((entries.len() as u64).to_le_bytes());
+    bytes.extend(entries);
+    let list: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    format!(
+        "__attribute__((section(\".nv_fatbin\"), aligned(8))) const unsigned char code[] = {{ {} }};",
+        list.join(",")
+    )
+}
+
+#[test]
+fn every_file_with_device_code_must_serve_every_capability() {
+    let Some(shop) =
+        Workshop::new("audit::every_file_with_device_code_must_serve_every_capability")
+    else {
+        return;
+    };
+    shop.library(
+        "own/libnew.so",
+        &device_code(&[("sm", 90, 0x10_0000), ("sm", 80, 0), ("compute", 90, 0)]),
+        &[],
+        &[],
+    );
+    shop.library(
+        "own/libold.so",
+        &device_code(&[("sm", 80, 0), ("sm", 86, 0)]),
+        &[],
+        &[],
+    );
+    shop.library("own/libhost.so", "int x;", &[], &[]);
+    // Static libraries count, too.
+    let object = shop.path("x.o");
+    let source = shop.path("x.c");
+    std::fs::write(&source, device_code(&[("sm", 70, 0)])).unwrap();
+    run(Command::new(&shop.cc)
+        .arg("-c")
+        .arg(&source)
+        .arg("-o")
+        .arg(&object))
+    .expect(0);
+    let Some(ar) = support::tool(
+        "audit::every_file_with_device_code_must_serve_every_capability",
+        "ar",
+    ) else {
+        return;
+    };
+    run(Command::new(ar)
+        .arg("rc")
+        .arg(shop.path("own/libstatic.a"))
+        .arg(&object))
+    .expect(0);
+
+    let ran = run(Command::new(program()).current_dir(shop.dir.path()).args([
+        "audit",
+        "--capability",
+        "9.0",
+        "--capability",
+        "8.6",
+        "--capability",
+        "12.0",
+        "own",
+    ]))
+    .expect(1);
+    insta::assert_snapshot!(ran.stdout, @r"
+    own/libhost.so
+      machine       x86_64
+      soname        libhost.so
+    own/libnew.so
+      machine       x86_64
+      soname        libnew.so
+      device code   sm_80 x1, sm_90a x1, compute_90 x1
+      serves 9.0    with sm_90a
+      serves 8.6    with sm_80
+      serves 12.0   with compute_90, compiled by the driver when it is loaded
+    own/libold.so
+      machine       x86_64
+      soname        libold.so
+      device code   sm_80 x1, sm_86 x1
+      serves 9.0    not
+      serves 8.6    with sm_86
+      serves 12.0   not
+    own/libstatic.a
+      device code   sm_70 x1
+      serves 9.0    not
+      serves 8.6    not
+      serves 12.0   not
+    4 files, 3 with device code, 9.0 served by 1, 8.6 served by 2, 12.0 served by 1
+    ");
+    insta::assert_snapshot!(ran.stderr, @r"
+    own/libold.so: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_80 sm_86
+    own/libold.so: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_80 sm_86
+    own/libstatic.a: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_70
+    own/libstatic.a: expected code for a device of capability 8.6, or PTX for it or an earlier one, found sm_70
+    own/libstatic.a: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_70
+    ");
+    // A file alone is a tree, too.
+    let ran = run(Command::new(program()).current_dir(shop.dir.path()).args([
+        "audit",
+        "--format",
+        "json",
+        "--capability",
+        "9.0",
+        "own/libnew.so",
+    ]))
+    .expect(0);
+    assert_eq!(ran.stderr, "");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        report,
+        json!({
+            "errors": [], "links": [], "texts": [], "missing": [],
+            "files": [{
+                "file": "own/libnew.so", "machine": "x86_64", "kind": "shared library", "foreignMachine": false,
+                "soname": "libnew.so", "interpreter": null, "foreignInterpreter": false,
+                "needed": [], "opens": [], "opensPaths": [], "runpathDefects": [],
+                "deviceCode": [
+                    { "architecture": "sm_80", "count": 1, "compressed": 0 },
+                    { "architecture": "sm_90a", "count": 1, "compressed": 0 },
+                    { "architecture": "compute_90", "count": 1, "compressed": 0 },
+                ],
+                "capabilities": { "9.0": "sm_90a" },
+            }],
+        })
+    );
+}
+
+#[test]
+fn exit_codes_are_those_of_every_command() {
+    let dir = support::dir();
+    let audit = |arguments: &[&str]| {
+        run(Command::new(program())
+            .current_dir(dir.path())
+            .arg("audit")
+            .args(arguments))
+    };
+    std::fs::create_dir(dir.path().join("empty")).unwrap();
+    assert_eq!(
+        audit(&["empty"]).expect(0).stdout,
+        "0 files, 0 with device code\n"
+    );
+    let said = audit(&["--capability", "sm_90", "empty"]).expect(2).stderr;
+    assert_eq!(
+        said,
+        "expected a compute capability such as `9.0`, found `sm_90`\n"
+    );
+    audit(&[]).expect(2);
+    let said = audit(&["gone"]).expect(3).stderr;
+    assert!(
+        said.starts_with("gone: cannot look at it: No such file"),
+        "{said}"
+    );
+    audit(&["empty", "--dependency", "gone"]).expect(3);
+}
+
+/// Unpacks the libraries of a wheel below `dir`.
+fn unpack(wheel: &Path, dir: &Path) {
+    let mut wheel = zip::ZipArchive::new(std::fs::File::open(wheel).unwrap()).unwrap();
+    wheel.extract(dir).unwrap();
+}
+
+/// domain.md's finding: what a scan tells is the list that nixpkgs keeps by hand.
+#[test]
+fn libcufile_opens_what_people_know_it_to_open() {
+    let test = "audit::libcufile_opens_what_people_know_it_to_open";
+    let Some(wheels) = support::wheels(
+        test,
+        "nvidia_cufile_cu12-1.11.1.6-py3-none-manylinux2014_x86_64",
+    ) else {
+        return;
+    };
+    let dir = support::dir();
+    unpack(&wheels[0], dir.path());
+    let report = audit(&Request {
+        trees: vec![dir.path().to_owned()],
+        ..Request::default()
+    })
+    .unwrap();
+    let cufile = file(&report, "libcufile.so.0");
+    let opened = |wanted: fn(&By) -> bool| -> Vec<&str> {
+        cufile
+            .opened
+            .iter()
+            .filter(|need| wanted(&need.by))
+            .map(|need| &*need.name)
+            .collect()
+    };
+    assert_eq!(
+        opened(|by| matches!(by, By::Nobody { .. })),
+        [
+            "libcuda.so",
+            "libcufile_ck.so",
+            "libmount.so",
+            "libnuma.so.%s",
+            "libudev.so",
+            "liburcu-bp.so",
+            "liburcu-cds.so"
+        ]
+    );
+    assert_eq!(
+        opened(|by| matches!(by, By::Host(Host::Driver))),
+        ["libcuda.so.1"]
+    );
+    assert_eq!(
+        opened(|by| matches!(by, By::File(_))),
+        ["libcufile_rdma.so.1"]
+    );
+    // `$ORIGIN:` as NVIDIA wrote it ends in an empty entry.
+    assert_eq!(cufile.defects, [(String::new(), Defect::CurrentDirectory)]);
+    assert!(
+        report
+            .problems()
+            .unwrap()
+            .render()
+            .contains("expected a library `libibverbs.so.1` for x86_64, found none")
+    );
+}

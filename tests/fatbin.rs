@@ -1,0 +1,252 @@
+//! Device code: NVIDIA's own files against `cuobjdump`, and damaged ones.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cuda_redist::fatbin;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::support::{self, run};
+
+/// Files with device code in the wheels that every run of the tests has, by the start of the wheel's name.
+const CASES: &[(&str, &str)] = &[
+    (
+        "nvidia_nvjpeg_cu12-12.3.3.54-py3-none-manylinux2014_x86_64",
+        "libnvjpeg.so.12",
+    ),
+    (
+        "nvidia_nvjpeg_cu12-12.3.3.54-py3-none-manylinux2014_aarch64",
+        "libnvjpeg.so.12",
+    ),
+    (
+        "nvidia_nvjpeg-13.2.0.21-py3-none-manylinux2014_x86_64",
+        "libnvjpeg.so.13",
+    ),
+    (
+        "nvidia_nvjpeg-13.2.0.21-py3-none-manylinux2014_aarch64",
+        "libnvjpeg.so.13",
+    ),
+    (
+        "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_x86_64",
+        "libcudadevrt.a",
+    ),
+    (
+        "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_aarch64",
+        "libcudadevrt.a",
+    ),
+    (
+        "nvidia_cufile_cu12-1.11.1.6-py3-none-manylinux2014_x86_64",
+        "libcufile.so.0",
+    ),
+    ("nvidia_nvtiff_cu12-0.8.0.82-", "libnvtiff.so.0"),
+    ("nvidia_nvtiff_cu13-0.8.0.82-", "libnvtiff.so.0"),
+    ("nvidia_nvjpeg2k_cu12-0.11.0.51-", "libnvjpeg2k.so.0"),
+    ("nvidia_nvjpeg2k_cu13-0.11.0.51-", "libnvjpeg2k.so.0"),
+    ("nvidia_curand_cu12-10.3.7.77-", "libcurand.so.10"),
+    ("nvidia_libnvcomp_cu13-6.0.0.12-", "libnvcomp.so.6"),
+];
+
+/// Those that `scripts/wheels large` downloads: 550 MB.
+const LARGE: &[(&str, &str)] = &[
+    ("nvidia_curand-10.4.5.25-", "libcurand.so.10"),
+    ("nvidia_curand_cu11-10.3.0.86-", "libcurand.so.10"),
+    ("nvidia_libnvcomp_cu12-6.0.0.12-", "libnvcomp.so.6"),
+    ("nvidia_cufft_cu12-11.0.2.54-", "libcufft.so.11"),
+    ("nvidia_cufft_cu12-11.0.2.54-", "libcufftw.so.11"),
+    ("nvidia_cusolver_cu11-11.4.0.1-", "libcusolver.so.11"),
+    ("nvidia_cusolver_cu11-11.4.0.1-", "libcusolverMg.so.11"),
+    ("nvidia_cusparselt_cu12-0.6.2-", "libcusparseLt.so.0"),
+];
+
+/// Files without.
+const HOST_ONLY: &[(&str, &str)] = &[
+    (
+        "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_x86_64",
+        "libcudart_static.a",
+    ),
+    (
+        "nvidia_cuda_runtime-13.2.75-py3-none-manylinux2014_x86_64",
+        "libcudart.so.13",
+    ),
+    ("nvidia_nvjitlink_cu12-12.6.85-", "libnvJitLink.so.12"),
+];
+
+/// Unpacks the file called `name` of a wheel.
+fn member(wheel: &Path, name: &str, dir: &Path) -> PathBuf {
+    let mut wheel = zip::ZipArchive::new(std::fs::File::open(wheel).unwrap()).unwrap();
+    let path = wheel.file_names().map(|path| path.unwrap().into_owned());
+    let path = path
+        .into_iter()
+        .find(|path| path.rsplit('/').next() == Some(name))
+        .unwrap();
+    let target = dir.join(name);
+    let mut file = std::fs::File::create(&target).unwrap();
+    std::io::copy(&mut wheel.by_name(&path).unwrap(), &mut file).unwrap();
+    target
+}
+
+/// What `cuobjdump` lists: how often each architecture is there. It writes `sm_90` for PTX, too.
+fn listed(tool: &Path, file: &Path) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (option, prefix, suffix) in [
+        ("--list-elf", "sm_", ".cubin"),
+        ("--list-ptx", "compute_", ".ptx"),
+    ] {
+        // It ends in code 255 when there is nothing to list.
+        let out = run(Command::new(tool).arg(option).arg(file)).stdout;
+        for line in out.lines().filter_map(|line| line.strip_suffix(suffix)) {
+            let (_, architecture) = line.rsplit_once(".sm_").unwrap();
+            *counts.entry(format!("{prefix}{architecture}")).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Compares all of `cases` that are there; says how many files, and how many pieces of code in them.
+fn compare(test: &str, cases: &[(&str, &str)]) -> Option<(usize, u64)> {
+    let tool = "nvidia_cuda_cuobjdump-13.2.78-py3-none-manylinux2014_x86_64";
+    let dir = support::dir();
+    let tool = member(&support::wheels(test, tool)?[0], "cuobjdump", dir.path());
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (mut files, mut pieces) = (0, 0);
+    for (wheel, name) in cases {
+        let Some(wheels) = support::wheels(test, wheel) else {
+            continue;
+        };
+        let file = member(&wheels[0], name, dir.path());
+        let counts = fatbin::count(&file).unwrap();
+        let ours: BTreeMap<String, u64> = counts
+            .iter()
+            .map(|(architecture, count)| (architecture.to_string(), count.total))
+            .collect();
+        assert_eq!(ours, listed(&tool, &file), "{name} of {wheel}");
+        std::fs::remove_file(&file).unwrap();
+        let total: u64 = ours.values().sum();
+        let compressed: u64 = counts.values().map(|count| count.compressed).sum();
+        println!("{name} of {wheel}: {total} pieces, {compressed} compressed: {ours:?}");
+        files += 1;
+        pieces += total;
+    }
+    println!("{test}: {files} files, {pieces} pieces of device code, as cuobjdump lists them");
+    Some((files, pieces))
+}
+
+#[test]
+fn counts_are_those_that_cuobjdump_lists() {
+    let test = "fatbin::counts_are_those_that_cuobjdump_lists";
+    if let Some((files, pieces)) = compare(test, CASES) {
+        assert!(
+            files < CASES.len() || pieces > 1000,
+            "{files} files, {pieces} pieces"
+        );
+    }
+    if let Some((files, pieces)) = compare(test, HOST_ONLY) {
+        assert_eq!(pieces, 0, "{files} files");
+    }
+}
+
+#[test]
+fn counts_of_large_libraries_are_those_that_cuobjdump_lists() {
+    let test = "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists";
+    compare(test, LARGE);
+}
+
+/// An archive of one object file whose device code is four entries in two containers, with padding between them.
+fn made() -> Vec<u8> {
+    let mut code = Vec::new();
+    for (number, kind) in [(90_u32, 2_u8), (100, 1)] {
+        code.extend([
+            0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0, 144, 0, 0, 0, 0, 0, 0, 0,
+        ]);
+        for flags in [0x2000_u64, 0x20_0000] {
+            code.extend([kind, 0, 1, 1, 64, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]);
+            code.extend([0; 12]);
+            code.extend(number.to_le_bytes());
+            code.extend([0; 8]);
+            code.extend(flags.to_le_bytes());
+            code.extend([0; 24]);
+        }
+        code.extend([0; 8]);
+    }
+    let names = b"\0.nv_fatbin\0\0\0\0\0";
+    let mut object = b"\x7fELF\x02\x01\x01".to_vec();
+    object.resize(64, 0);
+    let code_at = object.len() as u64;
+    object.extend(&code);
+    let names_at = object.len() as u64;
+    object.extend(names);
+    let table_at = object.len() as u64;
+    object[40..48].copy_from_slice(&table_at.to_le_bytes());
+    object[58..64].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
+    object.extend([0; 64]);
+    for (name, kind, at, len) in [
+        (1_u64, 1_u64, code_at, code.len()),
+        (0, 3, names_at, names.len()),
+    ] {
+        let mut section = [0; 64];
+        section[..8].copy_from_slice(&(name | kind << 32).to_le_bytes());
+        section[24..32].copy_from_slice(&at.to_le_bytes());
+        section[32..40].copy_from_slice(&(len as u64).to_le_bytes());
+        object.extend(section);
+    }
+    let mut archive = b"!<arch>\n".to_vec();
+    archive.extend(format!("{:<48}{:<10}`\n", "x.o/", object.len()).bytes());
+    archive.extend(object);
+    archive
+}
+
+#[test]
+fn damage_is_refused_or_counted_and_never_crashes() {
+    let dir = support::dir();
+    let file = dir.path().join("x.a");
+    let made = made();
+    std::fs::write(&file, &made).unwrap();
+    assert_eq!(
+        fatbin::count(&file)
+            .unwrap()
+            .iter()
+            .map(|(what, count)| format!("{what} {}", count.total))
+            .collect::<Vec<_>>(),
+        ["sm_90 1", "sm_90f 1", "compute_100 1", "compute_100f 1"]
+    );
+    // No file of this size can hold more entries than that.
+    let most = made.len() as u64 / 64;
+    let number = prop_oneof![
+        Just(0),
+        Just(u64::MAX),
+        Just(1 << 63),
+        any::<u64>(),
+        0_u64..1000
+    ];
+    let damage = prop::collection::vec((any::<prop::sample::Index>(), number, 1_usize..9), 1..5);
+    let cut = prop::option::weighted(0.2, any::<prop::sample::Index>());
+    let mut runner = TestRunner::new(Config {
+        cases: 3000,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    runner
+        .run(&(damage, cut), |(damage, cut)| {
+            let mut bytes = made.clone();
+            for (at, value, len) in damage {
+                let at = at.index(bytes.len() - 8);
+                bytes[at..at + len].copy_from_slice(&value.to_le_bytes()[..len]);
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            std::fs::write(&file, &bytes).unwrap();
+            match fatbin::count(&file) {
+                Ok(counts) => {
+                    let total: u64 = counts.values().map(|count| count.total).sum();
+                    prop_assert!(total <= most);
+                }
+                Err(error) => prop_assert!(error.is_rejected(), "{error}"),
+            }
+            Ok(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,78 @@
+//! The same files through the program and the plugin: the same problems, word for word.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::Nix;
+use crate::support;
+
+#[test]
+fn program_and_plugin_give_the_same_problems_on_every_case() {
+    let Some(nix) = Nix::new("plugin::program_and_plugin") else {
+        return;
+    };
+    let cases = support::root()
+        .join("tests/manifest/cases")
+        .canonicalize()
+        .unwrap();
+    let ran = Command::new(support::program())
+        .args(["check", "--format", "json"])
+        .arg(&cases)
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let (mut refused, mut fine) = (0, 0);
+    for file in report["files"].as_array().unwrap() {
+        let path = file["file"].as_str().unwrap();
+        let reader = match file["shape"].as_str().unwrap() {
+            "redistrib" => "readManifest",
+            "feature" => "readFeatures",
+            "releases" => "readReleases",
+            other => panic!("{path} was judged as {other}"),
+        };
+        let call = format!("builtins.cudaRedist.{reader} {path}");
+        let problems = file["problems"].as_array().unwrap();
+        let errors: Vec<&Value> = problems
+            .iter()
+            .filter(|problem| problem["severity"] == "error")
+            .collect();
+        if errors.is_empty() {
+            nix.eval(&call).expect(0);
+            fine += 1;
+            continue;
+        }
+        let said = nix.eval(&call).expect(1).stderr;
+        // Nix does not read what has NUL in it, or is no UTF-8, at all.
+        if said.contains("is not allowed in Nix") || said.contains("contains the NUL byte") {
+            continue;
+        }
+        let lines: Vec<&str> = said.lines().map(str::trim).collect();
+        let words = |text: &Value| text.as_str().unwrap_or_default().to_owned();
+        for error in errors.iter().take(20) {
+            let path_of = words(&error["path"]);
+            let place = match path_of.as_str() {
+                "" => format!("{path}:{}:{}", error["line"], error["column"]),
+                _ => format!("{path}:{}:{}: `{path_of}`", error["line"], error["column"]),
+            };
+            let expected = format!(
+                "{place}: expected {}, found {}",
+                words(&error["expected"]),
+                words(&error["found"])
+            );
+            assert!(
+                lines
+                    .iter()
+                    .any(|line| line.trim_start_matches("error: ") == expected),
+                "{expected}\n{said}"
+            );
+        }
+        if errors.len() > 20 {
+            let more = format!("and {} more", errors.len() - 20);
+            assert!(lines.contains(&more.as_str()), "{more}\n{said}");
+        }
+        refused += 1;
+    }
+    assert!(refused > 20 && fine > 5, "{refused} refused, {fine} fine");
+}
