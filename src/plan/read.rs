@@ -697,7 +697,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&whole.replace("\"size\": \"3\"", "\"size\": \"x\"")), @"plan.json:20:15: `release.linux-x86_64.size`: expected a string of decimal digits (bytes), found `x`");
         insta::assert_snapshot!(refusal(&bare.replace("\"sha256\"", "\"sha265\"")), @"
         plan.json:16:21: `release.linux-x86_64`: expected the key `sha256`, found an object without it
-        plan.json:18:7: `release.linux-x86_64.sha265`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, found `sha265`
+        plan.json:18:7: `release.linux-x86_64.sha265`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, `url`, found `sha265`
         hint: did you mean `sha256`
         ");
         insta::assert_snapshot!(refusal(&whole.replace("buildableR", "buildableP")), @"plan.json:10:19: `releaseShape`: expected `redistribRelease` or `buildableRelease`, found `buildablePelease`");
