@@ -230,6 +230,8 @@ pub fn shapes(data: &[u8]) {
         }
         Err(findings) => assert!(!findings.is_empty()),
     }
+}
+
 /// Walking device code, and the search for names of libraries, which finds its sections in the same way.
 pub fn fatbin(data: &[u8]) {
     with_file(data, |file| {
