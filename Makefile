@@ -22,6 +22,9 @@ bench: setup ## the budgets: us against the tool people use today, both sides in
 	@$(MAKE) --no-print-directory program plugin
 	scripts/bench
 
+gpu-test: ## make packages of this machine's own CUDA libraries and run a kernel with them (needs a GPU)
+	scripts/gpu-test
+
 fresh: ## prove demo and test in a bare Debian root, then again offline (root or sudo)
 	scripts/fresh
 
@@ -34,4 +37,4 @@ program: ## the program, statically linked: runs as a builder in Nix's sandbox
 
 include plugin/plugin.mk
 
-.PHONY: help demo test bench fresh setup program plugin
+.PHONY: help demo test bench gpu-test fresh setup program plugin

@@ -1,7 +1,7 @@
 /**
   What `nix flake check` runs.
 
-  - `lib`: the unit tests of `nix/lib` and `nix/package-set`.
+  - `lib`: the unit tests in `nix/`, which stand beside what they test.
   - `manifests`: every manifest of the input, judged by `cuda-redist check`.
   - `package-sets`: every package of every set evaluates, for every platform.
 
@@ -45,7 +45,18 @@ let
     map (name: dir + "/${name}") (
       filter (name: builtins.match ".*[.]test[.]nix" name != null) (attrNames (readDir dir))
     );
-  failures = concatLists (map (file: import file) (testFiles ./lib ++ testFiles ./package-set));
+  failures = concatLists (
+    map (file: import file) (
+      concatLists (
+        map testFiles [
+          ./lib
+          ./modules
+          ./package-set
+          ./shims
+        ]
+      )
+    )
+  );
 
   isDerivation = value: isAttrs value && value.type or null == "derivation";
   derivations = set: filter isDerivation (attrValues set);
@@ -59,7 +70,7 @@ in
     if failures == [ ] then
       pkgs.runCommand "cuda-redist-check-lib" { } "echo fine > $out"
     else
-      throw "nix/lib: ${toString (length failures)} cases fail:\n${concatStringsSep "\n" failures}";
+      throw "nix: ${toString (length failures)} cases fail:\n${concatStringsSep "\n" failures}";
 
   manifests = pkgs.runCommand "cuda-redist-check-manifests" { } ''
     find ${manifests} -name 'redistrib_*.json' ! -type d -print0 > files

@@ -21,6 +21,8 @@ mod fatbin;
 mod ffi;
 /// `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.
 mod flake;
+/// `scripts/gpu-test` as far as it goes without a GPU.
+mod gpu;
 /// `cuda-redist hash` against coreutils and Nix.
 mod hash;
 /// Folders of archives and wheels, through `index` and the command of that name.

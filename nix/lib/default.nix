@@ -10,11 +10,29 @@
   => "linux-sbsa"
   ```
 */
+let
+  shapes = import ./shapes.nix;
+in
 {
+  /**
+    A value, held against a shape where the plugin is loaded; see `shapes.nix`.
+  */
+  inherit (shapes) check;
+
+  /**
+    SHA-256 hashes in the notation that manifests use.
+  */
+  hashes = import ./hashes.nix;
+
   /**
     Which manifests a folder has and what is in them.
   */
   manifests = import ./manifests.nix;
+
+  /**
+    Shapes as data: the judge's own, and what products add; see `nix/modules/default.nix`.
+  */
+  modules = import ../modules;
 
   /**
     Outputs and their order.
@@ -25,6 +43,16 @@
     Nix systems and redist platforms.
   */
   platforms = import ./platforms.nix;
+
+  /**
+    Shapes put together from others.
+  */
+  inherit shapes;
+
+  /**
+    Release expressions made into manifests; see `nix/shims/default.nix`.
+  */
+  shims = import ../shims;
 
   /**
     URLs and file names of archives.

@@ -57,7 +57,8 @@ let
     if elem folder _products then
       folder
     else
-      (read file).release_product or (throw ''
+      # Only the name is wanted: the file may be of a shape of its own, by which it is judged when it is read.
+      (fromJSON (readFile file)).release_product or (throw ''
         cudaRedist.lib.manifests.index: `${toString file}`: expected `release_product` in the manifest, found none
         Potential solutions:
         - put the manifest into a folder that is named after its product, such as `cuda/`
@@ -178,6 +179,55 @@ let
       file: fromJSON (readFile file);
 
   /**
+    The value of a feature manifest: checked by `builtins.cudaRedist.readFeatures` where the plugin is loaded, as it stands
+    in the file where it is not.
+
+    # Inputs
+
+    `file`
+    : A path, or a string that names a file.
+
+    # Type
+
+    ```
+    readFeatures :: Path -> AttrSet
+    ```
+  */
+  readFeatures =
+    if builtins ? cudaRedist then
+      builtins.cudaRedist.readFeatures
+    else
+      file: fromJSON (readFile file);
+
+  /**
+    The value of a file of release expressions, JSON or Nix (by its name: `.nix`): checked by
+    `builtins.cudaRedist.readReleases` where the plugin is loaded, as it stands in the file where it is not.
+
+    # Inputs
+
+    `file`
+    : A path, or a string that names a file.
+
+    # Type
+
+    ```
+    readReleases :: Path -> AttrSet
+    ```
+
+    # Examples
+
+    ```nix
+    (readReleases ./cudnn.json).cudnn.releases.linux-x86_64
+    => [ { version = "8.9.7.29"; … } … ]
+    ```
+  */
+  readReleases =
+    if builtins ? cudaRedist then
+      builtins.cudaRedist.readReleases
+    else
+      file: if match ".*[.]nix" (toString file) != null then import file else fromJSON (readFile file);
+
+  /**
     The newest label of each major and minor version.
 
     # Inputs
@@ -205,6 +255,8 @@ in
     find
     index
     read
+    readFeatures
+    readReleases
     newestPerMinor
     ;
 }

@@ -59,6 +59,43 @@ import ./failures.nix {
         expected = "12.9.19";
       }
     ];
+    readFeatures = [
+      {
+        expr = (manifests.readFeatures ../../tests/nix/features/feature_1.0.json).mine.linux-x86_64.outputs;
+        expected = [
+          "out"
+          "lib"
+        ];
+      }
+    ];
+    readReleases = [
+      {
+        expr = builtins.attrNames (manifests.readReleases ../../tests/nix/releases/mine.json);
+        expected = [ "tensorrt" ];
+      }
+      {
+        expr = builtins.attrNames (manifests.readReleases ../../tests/nix/releases/mine.nix);
+        expected = [ "cudnn" ];
+      }
+      {
+        expr = builtins.attrNames (
+          manifests.readReleases (toString ../../tests/nix/releases/mine.nix)
+        );
+        expected = [ "cudnn" ];
+      }
+    ]
+    # What is wrong is refused while Nix evaluates, with the plugin.
+    ++ (
+      if builtins ? cudaRedist then
+        [
+          {
+            expr = manifests.readReleases ../../tests/nix/features/feature_1.0.json;
+            throws = true;
+          }
+        ]
+      else
+        [ ]
+    );
     newestPerMinor = [
       {
         expr = manifests.newestPerMinor [

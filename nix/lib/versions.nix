@@ -64,6 +64,24 @@ in
   majorMinor = _take 2;
 
   /**
+    The first three parts of a version, or all of it where it has fewer.
+
+    # Type
+
+    ```
+    majorMinorPatch :: String -> String
+    ```
+
+    # Examples
+
+    ```nix
+    majorMinorPatch "10.9.0.34"
+    => "10.9.0"
+    ```
+  */
+  majorMinorPatch = _take 3;
+
+  /**
     Whether a version is the given one or newer.
 
     # Inputs

@@ -31,6 +31,20 @@ import ./failures.nix {
         ];
       }
     ];
+    majorMinorPatch = [
+      {
+        expr = map versions.majorMinorPatch [
+          "10.9.0.34"
+          "12.9.1"
+          "25.5"
+        ];
+        expected = [
+          "10.9.0"
+          "12.9.1"
+          "25.5"
+        ];
+      }
+    ];
     atLeast = [
       {
         expr = map (versions.atLeast "12.9.1") [

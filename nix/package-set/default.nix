@@ -10,7 +10,8 @@
 
   `manifests`
   : A folder tree of redistrib manifests (a path or a flake input), or the set that `lib.manifests.index` makes of
-    one: `{ cuda."12.9.1" = ./redistrib_12.9.1.json; }`.
+    one: `{ cuda."12.9.1" = ./redistrib_12.9.1.json; }`. In such a set a manifest may also be a value, as `builtins.fromJSON` reads
+    it and the shims make it.
 
   `builder`
   : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it, as a path: Nix copies it into its store, which
@@ -19,12 +20,21 @@
   `releases`
   : Which label of which product, such as `{ cuda = "12.9.1"; cudnn = "9.8.0"; }`. Without it the newest CUDA.
 
+  `shapes`
+  : The shape of a release, by product, where it is not `redistribRelease`: `{ mine = lib.shapes.extend "redistribRelease" {
+    origin = "url"; }; }`. With the plugin manifests are held against it when they are read; and each package's plan carries
+    it, with the release as it is in the manifest, for the builder to do the same.
+
   `platform`
   : The redist platform that the packages are for. Without it the one of `system`. A Jetson board that is not served
     by `linux-sbsa` says `linux-aarch64` here.
 
   `cudaVariant`
   : The variant to take of releases that come in several, such as `cuda12`. Without it the one of the CUDA release.
+
+  `variants`
+  : The same for releases whose variants are not of CUDA, by what stands before `_variant`: `{ mpi = "4.1"; }` takes
+    `mpi4.1` of a release with `mpi_variant`.
 
   `mirror`
   : A base URL to fetch archives from (`https://`, `file://`); without it NVIDIA's own.
@@ -87,6 +97,7 @@ let
     ;
 
   manifestsLib = import ../lib/manifests.nix;
+  shapesLib = import ../lib/shapes.nix;
   outputsLib = import ../lib/outputs.nix;
   platformsLib = import ../lib/platforms.nix;
   versionsLib = import ../lib/versions.nix;
@@ -100,8 +111,10 @@ in
   manifests,
   builder,
   releases ? null,
+  shapes ? { },
   platform ? platformsLib.fromSystem system,
   cudaVariant ? null,
+  variants ? { },
   mirror ? null,
   driverPaths ? [ "/run/opengl-driver/lib" ],
 }:
@@ -125,8 +138,33 @@ let
       - choose one of: ${_quoted (attrNames (_labelsOf product))}
       - add its manifest: `${product}/redistrib_${label}.json`'');
 
+  # A name that no manifest has would leave values unchecked without a word.
+  _shapes =
+    let
+      unknown = filter (product: !(_index ? ${product})) (attrNames shapes);
+    in
+    if unknown == [ ] then
+      shapes
+    else
+      throw ''
+        ${_place}: `shapes`: expected products that have manifests, found ${_quoted unknown}
+        Potential solutions:
+        - choose among: ${_quoted (attrNames _index)}'';
+
+  # A manifest of another shape than NVIDIA's, or one that is there as a value, is no file that the plugin's reader takes.
+  _read =
+    product: found:
+    let
+      isValue = isAttrs found && !(found ? outPath);
+      value = if isValue then found else fromJSON (readFile found);
+    in
+    if isValue || _shapes ? ${product} then
+      shapesLib.check (shapesLib.manifestOf (_shapes.${product} or "redistribRelease")) value
+    else
+      manifestsLib.read found;
+
   # Each read once, for all platforms.
-  _manifests = mapAttrs (product: label: manifestsLib.read (_fileOf product label)) _releases;
+  _manifests = mapAttrs (product: label: _read product (_fileOf product label)) _releases;
 
   _releases =
     if releases != null then
@@ -152,7 +190,7 @@ let
         - leave it out to take the one of `system`'';
 
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
-  _variants =
+  _cudaVariants =
     if cudaVariant != null then
       if match "cuda[0-9.]+" cudaVariant != null then
         [ cudaVariant ]
@@ -175,6 +213,32 @@ let
         - say which one: `cudaVariant = "cuda12"`
         - name the CUDA release of the set: `releases.cuda = "12.9.1"`'';
 
+  # The keys of the archives to take of a release with `${prefix}_variant`, best first.
+  _variants =
+    prefix:
+    if variants ? ${prefix} then
+      [ "${prefix}${variants.${prefix}}" ]
+    else if prefix == "cuda" then
+      _cudaVariants
+    else
+      throw ''
+        ${_place}: `variants.${prefix}`: expected a variant, because a release comes in several, found none
+        Potential solutions:
+        - say which one of those that `${prefix}_variant` lists in its manifest: `variants.${prefix} = "1.0"`'';
+
+  # What stands before `_variant` in the key that lists a release's variants; `null` where it has no such key.
+  _prefix =
+    release:
+    let
+      prefixes = filter (prefix: prefix != null) (map (match "(.*)_variant") (attrNames release));
+    in
+    if release ? cuda_variant then
+      "cuda"
+    else if prefixes == [ ] then
+      null
+    else
+      head (head prefixes);
+
   # Without a CUDA release in the set nobody can tell, and one dependency too many does no harm.
   _isNeeded =
     need:
@@ -187,21 +251,24 @@ let
     let
       platforms = filter (key: release ? ${key}) (platformsLib.preference wanted);
       entries = release.${head platforms};
-      variants = filter (key: entries ? ${key}) _variants;
+      prefix = _prefix release;
+      found = filter (key: entries ? ${key}) (_variants prefix);
     in
     if !(isAttrs release) || platforms == [ ] then
       null
-    else if !(release ? cuda_variant) then
+    else if prefix == null then
       {
         platform = head platforms;
         variant = null;
+        variantKey = null;
       }
-    else if variants == [ ] then
+    else if found == [ ] then
       null
     else
       {
         platform = head platforms;
-        variant = head variants;
+        variant = head found;
+        variantKey = "${prefix}_variant";
       };
 
   # Package to what the manifests of all products say about it, in a list of one.
@@ -221,6 +288,7 @@ let
             value = selected.${package} // {
               inherit product label package;
               release = manifest.${package};
+              shape = _shapes.${product} or null;
             };
           }) (filter (package: selected.${package} != null) (attrNames selected))
         )

@@ -7,6 +7,10 @@ let
     mapAttrs
     ;
 
+  manifestsLib = import ../lib/manifests.nix;
+  shapesLib = import ../lib/shapes.nix;
+  shims = import ../shims;
+
   mkCudaPackages = import ./default.nix;
   make =
     args:
@@ -40,6 +44,44 @@ let
     manifests = ../../tests/nix/broken;
     releases.cuda = "1.0";
   };
+
+  own = args: make ({ manifests = ../../tests/nix/own; releases.mine = "1.0"; variants.mpi = "5"; } // args);
+  withOrigin = shapesLib.extend "redistribRelease" { origin = "url"; };
+  fine = own { shapes.mine = withOrigin; };
+  # The same manifest as a value, with something else in place of one release.
+  changed =
+    release: shape:
+    own {
+      manifests.mine."1.0" = ownManifest // {
+        mine = release;
+      };
+      shapes.mine = shape;
+    };
+  ownManifest = builtins.fromJSON (
+    builtins.readFile ../../tests/nix/own/mine/redistrib_1.0.json
+  );
+  shimmed = make {
+    manifests = manifestsLib.index ../../tests/nix/sets // {
+      tensorrt = shims.tensorrt.redistrib {
+        inherit ((manifestsLib.readReleases ../../tests/nix/releases/mine.json).tensorrt) releases;
+        cudaVersion = "12.0.1";
+      };
+      cudnn = shims.cudnn.redistrib {
+        inherit ((manifestsLib.readReleases ../../tests/nix/releases/mine.nix).cudnn) releases;
+        cudaVersion = "11.0";
+      };
+    };
+    releases = {
+      cuda = "12.0.1";
+      tensorrt = "8.6.1.6";
+      cudnn = "8.0.5.39";
+    };
+    shapes = {
+      tensorrt = "buildableRelease";
+      cudnn = "buildableRelease";
+    };
+  };
+
   replaced = newest.overrideScope (
     final: prev: {
       libcublas = prev.libcublas // {
@@ -56,6 +98,9 @@ import ../lib/failures.nix {
     inherit dependencies;
     generic-manifest-builder = import ./generic-manifest-builder.nix;
     lazy = broken;
+    shapes = fine;
+    variants = fine;
+    shims = shimmed;
   };
   cases = {
     mkCudaPackages = [
@@ -364,6 +409,120 @@ import ../lib/failures.nix {
       {
         expr = newest.driver_assistant.platform;
         expected = "linux-all";
+      }
+    ];
+    shapes = [
+      # The plan carries the shape and the release as it is; what the builder needs of it stands beside, as ever.
+      {
+        expr = { inherit (fine.mine.drvAttrs) checks releaseShape release; };
+        expected = {
+          checks = [
+            {
+              shape = withOrigin;
+              value = ownManifest.mine;
+            }
+          ];
+          releaseShape = "buildableRelease";
+          release = {
+            inherit (ownManifest.mine)
+              name
+              license
+              version
+              linux-x86_64
+              ;
+          };
+        };
+      }
+      {
+        expr = (make { shapes.cuda = withOrigin; }).libcublas.drvAttrs ? checks;
+        expected = !(builtins ? cudaRedist);
+        throws = builtins ? cudaRedist;
+      }
+      {
+        expr = newest.libcublas.drvAttrs ? checks || newest.libcublas.drvAttrs ? releaseShape;
+        expected = false;
+      }
+      # A shape for a product that nobody has is a mistake.
+      {
+        expr = attrNames (own {
+          shapes.yours = withOrigin;
+        });
+        throws = true;
+      }
+      # A manifest that is there as a value has a shape, too: that of NVIDIA's, if nobody says otherwise.
+      {
+        expr =
+          (make {
+            manifests.cuda."12.9.1" = builtins.fromJSON (
+              builtins.readFile ../../tests/nix/sets/cuda/redistrib_12.9.1.json
+            );
+          }).libcublas.drvPath == newest.libcublas.drvPath;
+        expected = true;
+      }
+      # What is wrong is refused while Nix evaluates, with the plugin; without it the builder will.
+      {
+        expr = (changed (removeAttrs ownManifest.mine [ "origin" ]) withOrigin).mine.name;
+        expected = "mine-linux-x86_64-1.0";
+        throws = builtins ? cudaRedist;
+      }
+    ];
+    variants = [
+      {
+        expr = fine.spread.name;
+        expected = "spread-linux-x86_64-1.0_mpi5";
+      }
+      {
+        expr = fine.spread.drvAttrs.release;
+        expected = {
+          inherit (ownManifest.spread) name license version;
+          mpi_variant = [ "5" ];
+          linux-x86_64 = { inherit (ownManifest.spread.linux-x86_64) mpi5; };
+        };
+      }
+      {
+        expr = packageNames (own {
+          shapes.mine = withOrigin;
+          variants.mpi = "4";
+        });
+        expected = [ "mine" ];
+      }
+      {
+        expr = packageNames (own {
+          shapes.mine = withOrigin;
+          variants = { };
+        });
+        throws = true;
+      }
+    ];
+    shims = [
+      {
+        expr = shimmed.tensorrt.name;
+        expected = "tensorrt-linux-x86_64-8.6.1.6";
+      }
+      # Where the archive is, whichever way it is said; below a mirror it is at its path.
+      {
+        expr = map (package: package.src.drvAttrs.url) [
+          shimmed.tensorrt
+          shimmed.cudnn
+        ];
+        expected = [
+          "https://developer.download.nvidia.com/compute/machine-learning/TensorRT-8.6.1.6.Linux.x86_64-gnu.cuda-12.0.tar.gz"
+          "https://developer.download.nvidia.com/compute/redist/cudnn/v8.0.5/cudnn-11.0-linux-x64-v8.0.5.39.tgz"
+        ];
+      }
+      {
+        expr = shimmed.cudnn.drvAttrs.release.linux-x86_64;
+        expected = {
+          relative_path = "compute/redist/cudnn/v8.0.5/cudnn-11.0-linux-x64-v8.0.5.39.tgz";
+          sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        };
+      }
+      {
+        expr = dependencies shimmed.tensorrt;
+        expected = [
+          "cuda_cudart"
+          "cudnn"
+        ];
       }
     ];
     # One broken package leaves its siblings as they are. With the plugin the whole manifest is refused, and should be.

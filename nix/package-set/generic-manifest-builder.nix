@@ -36,7 +36,9 @@
     product :: String, label :: String, package :: String,
     platform :: String,            # the key in the manifest, such as `linux-x86_64` or `source`
     variant :: String | Null,      # the key below it, such as `cuda12`
+    variantKey :: String | Null,   # the key of the release that lists variants, such as `cuda_variant`
     release :: AttrSet,            # of the manifest, whole
+    shape :: Shape | Null,         # what the builder has to hold the release against, besides what it always does
     outputs :: [ String ],
     dependencies :: { ${package} :: Derivation },
     allowedMissing :: [ String ]
@@ -60,6 +62,8 @@ let
     listToAttrs
     mapAttrs
     seq
+    stringLength
+    substring
     toString
     ;
 
@@ -87,10 +91,14 @@ let
       name = sources.fileName archive.relative_path;
       system = "builtin";
       builder = "builtin:fetchurl";
-      url = sources.url {
-        inherit product mirror;
-        relativePath = archive.relative_path;
-      };
+      url =
+        if mirror == null && archive ? url then
+          archive.url
+        else
+          sources.url {
+            inherit product mirror;
+            relativePath = archive.relative_path;
+          };
       outputHashMode = "flat";
       outputHashAlgo = "sha256";
       outputHash = archive.sha256;
@@ -116,7 +124,9 @@ in
   package,
   platform,
   variant,
+  variantKey,
   release,
+  shape,
   outputs,
   dependencies,
   allowedMissing,
@@ -152,36 +162,60 @@ let
   sorted = outputsLib.sort outputs;
   suffix = if variant == null then "" else "_${variant}";
 
-  plan = derivation {
-    name = "${package}-${platform}-${version}${suffix}";
-    inherit system allowedMissing;
-    driverPaths = _driverPaths;
-    inherit
-      product
-      label
-      package
-      platform
-      variant
-      ;
-    builder = _program;
-    args = [ "realise" ];
-    __structuredAttrs = true;
-    planVersion = 1;
-    outputs = sorted;
-    release =
-      intersectAttrs _releaseFields release
-      // (
-        if variant == null then
-          { ${platform} = planned; }
-        else
+  # The keys of one variant of those that the release lists.
+  listed = filter (
+    value: "${substring 0 (stringLength variantKey - stringLength "_variant") variantKey}${value}" == variant
+  ) release.${variantKey};
+
+  # The release as it is, and the shape that it was promised to have. Where manifests have a shape of their own the builder
+  # asks of the rest what it needs.
+  checks =
+    if shape == null then
+      { }
+    else
+      {
+        releaseShape = "buildableRelease";
+        checks = [
           {
-            cuda_variant = filter (value: "cuda${value}" == variant) release.cuda_variant;
-            ${platform}.${variant} = planned;
+            inherit shape;
+            value = release;
           }
-      );
-    src = "${src}";
-    dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
-  };
+        ];
+      };
+
+  plan = derivation (
+    {
+      name = "${package}-${platform}-${version}${suffix}";
+      inherit system allowedMissing;
+      driverPaths = _driverPaths;
+      inherit
+        product
+        label
+        package
+        platform
+        variant
+        ;
+      builder = _program;
+      args = [ "realise" ];
+      __structuredAttrs = true;
+      planVersion = 1;
+      outputs = sorted;
+      release =
+        intersectAttrs _releaseFields release
+        // (
+          if variant == null then
+            { ${platform} = planned; }
+          else
+            {
+              ${variantKey} = listed;
+              ${platform}.${variant} = planned;
+            }
+        );
+      src = "${src}";
+      dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
+    }
+    // checks
+  );
 
   # What every output of the package carries besides Nix's own attributes.
   described = {

@@ -9,7 +9,7 @@ use object::elf::DynamicTag;
 use super::error::ElfError;
 use super::image::{Header, Segment};
 use super::source::{Fields, Source};
-use super::strings::Table;
+use super::strings::{STRING_BYTES_MAX, Table};
 use crate::error::Error;
 use crate::text;
 
@@ -194,13 +194,21 @@ pub(super) fn facts(
     };
     let interpreter = interpreter(source, segments)?;
     let soname = string(elf::DT_SONAME)?;
-    let needed = match table {
-        Some(table) => table
-            .values(elf::DT_NEEDED)
-            .map(|at| table.string_at(source, at))
-            .collect::<Result<_, _>>()?,
-        None => Vec::new(),
-    };
+    let mut needed = Vec::new();
+    let mut needed_bytes = 0_u64;
+    for (table, at) in table
+        .iter()
+        .flat_map(|table| table.values(elf::DT_NEEDED).map(move |at| (table, at)))
+    {
+        let name = table.string_at(source, at)?;
+        // Entries may share one long string: a small file must not take much memory.
+        needed_bytes = needed_bytes.saturating_add(name.len() as u64);
+        if needed_bytes > STRING_BYTES_MAX {
+            let expected = format!("NEEDED entries of at most {STRING_BYTES_MAX} bytes in all");
+            return Err(source.damaged("dynamic section", expected, "more"));
+        }
+        needed.push(name);
+    }
     let flags_1 = table
         .and_then(|table| table.value(elf::DT_FLAGS_1))
         .unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The way from a file to the headers of its device code.
 //!
-//! Device code lies in the sections `.nv_fatbin` and `__nv_relfatbin` as *containers* back to back, each a header
+//! Device code lies in the section `.nv_fatbin` or, before it is linked, `__nv_relfatbin` as *containers* back to back, each a header
 //! and *entries*, each a header and a payload. All numbers are little-endian, on every host. The layout was decoded
 //! from libcutensor, libcurand, libnvjpeg, libnvcomp and libcudadevrt and compared with `cuobjdump --list-elf` and
 //! `--list-ptx`.
@@ -130,8 +130,14 @@ fn member(source: &Source, file: Range<u64>, found: &mut Counts) -> Result<(), E
     let Some(header) = Header::read(source, file.start, size)? else {
         return Ok(());
     };
-    let is_fatbin = |name: &[u8]| name == b".nv_fatbin" || name == b"__nv_relfatbin";
-    let sections = header.sections_where(source, file.start, size, |_, name| is_fatbin(name))?;
+    // Where device code was linked, `__nv_relfatbin` still holds the parts of what is now in `.nv_fatbin`; seen in
+    // libnvshmem_host. `cuobjdump` looks at one of the two as well.
+    let named =
+        |wanted: &[u8]| header.sections_where(source, file.start, size, |_, name| name == wanted);
+    let mut sections = named(b".nv_fatbin")?;
+    if sections.is_empty() {
+        sections = named(b"__nv_relfatbin")?;
+    }
     for section in sections {
         containers(source, section, found)?;
     }
@@ -303,27 +309,33 @@ mod tests {
 
     /// An object file whose one section of bytes is called `name`.
     fn object(name: &str, content: &[u8]) -> Vec<u8> {
-        let names = format!("\0{name}\0");
+        object_of(&[(name, content)])
+    }
+
+    /// An object file with these sections.
+    fn object_of(sections: &[(&str, &[u8])]) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
         bytes.resize(64, 0);
-        let content_at = bytes.len() as u64;
-        bytes.extend(content);
-        let names_at = bytes.len() as u64;
-        bytes.extend(names.as_bytes());
-        let table_at = bytes.len() as u64;
-        bytes[40..48].copy_from_slice(&table_at.to_le_bytes());
-        bytes[58..64].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
-        bytes.extend([0; 64]);
-        for (kind, at, len) in [
-            (1_u64, content_at, content.len()),
-            (3, names_at, names.len()),
-        ] {
+        let mut names = vec![0];
+        let mut headers = vec![0; 64];
+        let mut add = |bytes: &mut Vec<u8>, name: usize, kind: u64, content: &[u8]| {
             let mut section = [0; 64];
-            section[..8].copy_from_slice(&(u64::from(kind == 1) | kind << 32).to_le_bytes());
-            section[24..32].copy_from_slice(&at.to_le_bytes());
-            section[32..40].copy_from_slice(&(len as u64).to_le_bytes());
-            bytes.extend(section);
+            section[..8].copy_from_slice(&(name as u64 | kind << 32).to_le_bytes());
+            section[24..32].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            section[32..40].copy_from_slice(&(content.len() as u64).to_le_bytes());
+            bytes.extend(content);
+            headers.extend(section);
+        };
+        for (name, content) in sections {
+            add(&mut bytes, names.len(), 1, content);
+            names.extend(name.bytes().chain([0]));
         }
+        add(&mut bytes, 0, 3, &names);
+        let table_at = (bytes.len() as u64).to_le_bytes();
+        bytes[40..48].copy_from_slice(&table_at);
+        let count = u8::try_from(sections.len()).unwrap();
+        bytes[58..64].copy_from_slice(&[64, 0, count + 2, 0, count + 1, 0]);
+        bytes.extend(headers);
         bytes
     }
 
@@ -391,6 +403,14 @@ mod tests {
                 "relocatable",
                 object("__nv_relfatbin", &first),
                 all.to_owned(),
+            ),
+            (
+                "linked beside relocatable",
+                object_of(&[
+                    ("__nv_relfatbin", &first),
+                    (".nv_fatbin", &container(&[entry(2, 50, 0, 64, 8)])),
+                ]),
+                "sm_50".to_owned(),
             ),
             (
                 "padded",

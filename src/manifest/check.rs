@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::json::{Node, Tape, Token};
 use super::laws::{self, Said, Scope};
-use super::shapes::{self, REDISTRIB_RELEASE, VARIANT_ENDING};
+use super::shapes::{self, RELEASE_FIELDS, VARIANT_ENDING};
 use super::{Archive, Entries, Judged, Manifest, Release, Variants, Version};
 use crate::error::{Diagnostic, Error, Kind as Fault, Problem, Severity};
 use crate::hash::{Md5, Sha256};
@@ -417,7 +417,7 @@ fn manifest_of(node: Node<'_, '_>) -> Option<Manifest> {
     Some(manifest)
 }
 
-/// The release in `node`; `None` unless it passed the shape `redistribRelease`.
+/// The release in `node`; `None` unless it passed the shape `redistribRelease` or `buildableRelease`.
 pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
     let (mut name, mut license, mut license_path, mut version, mut variants) =
         (None, None, None, None, None);
@@ -438,10 +438,7 @@ pub fn release_of(node: Node<'_, '_>) -> Option<Release> {
     }
     let mut platforms = BTreeMap::new();
     for (key, value) in node.members()? {
-        let is_field = REDISTRIB_RELEASE
-            .fields
-            .iter()
-            .any(|field| field.name == key);
+        let is_field = RELEASE_FIELDS.iter().any(|field| field.name == key);
         if is_field || key.ends_with(VARIANT_ENDING) {
             continue;
         }
@@ -473,16 +470,18 @@ fn archive_of(node: Node<'_, '_>) -> Option<Archive> {
         match key {
             "relative_path" => relative_path = Some(text.to_owned()),
             "sha256" => sha256 = Sha256::from_hex(text).ok(),
-            "md5" => md5 = Md5::from_hex(text).ok(),
-            "size" => size_bytes = text.parse().ok(),
+            "md5" => md5 = Some(Md5::from_hex(text).ok()?),
+            "size" => size_bytes = Some(text.parse().ok()?),
+            // Whoever has the archive has fetched it.
+            "url" => {}
             _ => return None,
         }
     }
     Some(Archive {
         relative_path: relative_path?,
         sha256: sha256?,
-        md5: md5?,
-        size_bytes: size_bytes?,
+        md5,
+        size_bytes,
         _judged: Judged,
     })
 }
@@ -548,8 +547,11 @@ mod tests {
         let Entries::Flat(archive) = &cudart.platforms()[&"linux-x86_64".parse().unwrap()] else {
             panic!("flat")
         };
-        assert_eq!(archive.size_bytes, 1545764);
-        assert_eq!(archive.md5.to_hex(), "41e8dbbbcf7ccc7b3f6ec0a4ca57a7e1");
+        assert_eq!(archive.size_bytes, Some(1545764));
+        assert_eq!(
+            archive.md5.unwrap().to_hex(),
+            "41e8dbbbcf7ccc7b3f6ec0a4ca57a7e1"
+        );
         let cudnn = &manifest.packages()["cudnn"];
         assert_eq!(
             (cudnn.license_path(), cudnn.variants()),

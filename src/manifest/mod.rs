@@ -22,7 +22,7 @@ pub use check::{
 };
 pub use codes::{CODES, Code, meaning};
 pub use platform::{Platform, PlatformError};
-pub use shapes::{REDISTRIB_RELEASE, TABLE, shape};
+pub use shapes::{BUILDABLE_RELEASE, REDISTRIB_RELEASE, TABLE, shape};
 pub use texts::{NAME, read_size};
 pub use version::{Version, VersionError};
 
@@ -73,10 +73,10 @@ pub struct Archive {
     pub relative_path: String,
     /// The file's SHA-256.
     pub sha256: Sha256,
-    /// The file's MD5.
-    pub md5: Md5,
-    /// The file's size.
-    pub size_bytes: u64,
+    /// The file's MD5; always there in a manifest, `None` where only a `buildableRelease` was asked for and it has none.
+    pub md5: Option<Md5>,
+    /// The file's size; `None` as for `md5`.
+    pub size_bytes: Option<u64>,
     _judged: Judged,
 }
 
@@ -143,8 +143,8 @@ impl Archive {
     pub fn expected(&self) -> Expected {
         Expected {
             sha256: self.sha256,
-            md5: Some(self.md5),
-            size_bytes: Some(self.size_bytes),
+            md5: self.md5,
+            size_bytes: self.size_bytes,
         }
     }
 }

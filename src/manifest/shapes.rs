@@ -95,6 +95,36 @@ pub static TABLE: &[Shape] = &[
         rule: Rule::record(&REDISTRIB_PACKAGE),
     },
     Shape {
+        name: "buildableRelease",
+        doc: "A release with what building needs: as `redistribRelease`, but `md5` and `size` of archives may be absent, as whoever lists only a hash does not know them, and an archive may say its `url`.",
+        source: "this project: what release expressions become (`nix/shims`)",
+        fitting: &[
+            r#"{ "name": "NVIDIA TensorRT", "license": "TensorRT", "version": "8.6.1.6", "linux-x86_64": {
+                "relative_path": "TensorRT-8.6.1.6.Linux.x86_64-gnu.cuda-12.0.tar.gz",
+                "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" } }"#,
+        ],
+        refused: &[
+            "{}",
+            r#"{ "name": "NVIDIA TensorRT", "license": "TensorRT", "version": "8.6.1.6", "linux-x86_64": { "relative_path": "a" } }"#,
+        ],
+        rule: Rule::record(&BUILDABLE_RELEASE),
+    },
+    Shape {
+        name: "buildablePackage",
+        doc: "One archive with what building needs: as `redistribPackage`, but `md5` and `size` may be absent, and it may say its `url`.",
+        source: "this project: what release expressions become (`nix/shims`)",
+        fitting: &[
+            r#"{ "relative_path": "a/b.tar.xz", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" }"#,
+            r#"{ "relative_path": "a/b.tar.xz", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                "md5": "d41d8cd98f00b204e9800998ecf8427e", "size": "0", "url": "https://example.org/b.tar.xz" }"#,
+        ],
+        refused: &[
+            r#"{ "relative_path": "a/b.tar.xz" }"#,
+            r#"{ "relative_path": "a/b.tar.xz", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "size": 0 }"#,
+        ],
+        rule: Rule::record(&BUILDABLE_PACKAGE),
+    },
+    Shape {
         name: "featureRelease",
         doc: "What the archives of one package hold, by platform.",
         source: "`feature_*.json` as cuda-redist-find-features writes them",
@@ -409,30 +439,54 @@ pub(super) static REDISTRIB: Record = Record {
 /// A release: what a manifest says of one package. Nested by variant exactly if it has a key that ends in `_variant`.
 pub static REDISTRIB_RELEASE: Record = Record {
     what: Cow::Borrowed("a release"),
-    fields: Cow::Borrowed(&[
-        Field::required("name", Rule::text(&LINE), "The package's name for people"),
-        Field::required("license", Rule::text(&LINE), "The licence's name"),
-        Field::optional(
-            "license_path",
-            Rule::text(&RELATIVE_PATH),
-            "Where the licence lies below the product's address",
-        ),
-        Field::required("version", Rule::text(&VERSION), "The package's own version"),
-    ]),
-    rest: Rest::Marked {
+    fields: Cow::Borrowed(&RELEASE_FIELDS),
+    rest: by_platform(
+        Rule::record(&REDISTRIB_VARIANTS),
+        Rule::record(&REDISTRIB_PACKAGE),
+    ),
+    ordered: &[],
+};
+
+/// A release of archives of which perhaps nobody knows more than the SHA-256.
+pub static BUILDABLE_RELEASE: Record = Record {
+    what: Cow::Borrowed("a release"),
+    fields: Cow::Borrowed(&RELEASE_FIELDS),
+    rest: by_platform(
+        Rule::record(&BUILDABLE_VARIANTS),
+        Rule::record(&BUILDABLE_PACKAGE),
+    ),
+    ordered: &[],
+};
+
+/// What a release says besides its archives.
+pub(super) static RELEASE_FIELDS: [Field; 4] = [
+    Field::required("name", Rule::text(&LINE), "The package's name for people"),
+    Field::required("license", Rule::text(&LINE), "The licence's name"),
+    Field::optional(
+        "license_path",
+        Rule::text(&RELATIVE_PATH),
+        "Where the licence lies below the product's address",
+    ),
+    Field::required("version", Rule::text(&VERSION), "The package's own version"),
+];
+
+/// The archives of a release by platform: each a `package`, or `variants` where the release lists some.
+const fn by_platform(variants: Rule, package: Rule) -> Rest {
+    Rest::Marked {
         key: Ref::Static(&NAME),
         ending: VARIANT_ENDING,
         usual: "cuda_variant",
-        marker: Rule::list(&Rule::Text(Ref::Static(&VARIANT_VALUE))),
-        present: Rule::record(&REDISTRIB_VARIANTS),
-        absent: Rule::record(&REDISTRIB_PACKAGE),
-    },
-    ordered: &[],
-};
+        marker: Rule::list(&A_VARIANT_VALUE),
+        present: variants,
+        absent: package,
+    }
+}
 
 /// How the key ends that lists a release's variants. What stands before it is how the variants' own keys begin:
 /// `"cuda_variant": ["12"]` goes with `cuda12`. Source: NVIDIA's shell-parse.sh.
 pub(super) const VARIANT_ENDING: &str = "_variant";
+
+static A_VARIANT_VALUE: Rule = Rule::text(&VARIANT_VALUE);
 
 static VARIANT_VALUE: Text = Text {
     expected: Cow::Borrowed("a version such as `12` or `13.2`"),
@@ -450,21 +504,54 @@ static REDISTRIB_VARIANTS: Record = Record {
     ordered: &[],
 };
 
+static BUILDABLE_VARIANTS: Record = Record {
+    what: Cow::Borrowed("the packages of one platform by variant"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&VARIANT),
+        rule: Rule::record(&BUILDABLE_PACKAGE),
+    },
+    ordered: &[],
+};
+
 static REDISTRIB_PACKAGE: Record = Record {
     what: Cow::Borrowed("a package"),
     fields: Cow::Borrowed(&[
-        Field::required(
-            "relative_path",
-            Rule::text(&RELATIVE_PATH),
-            "Where the archive lies below the product's address",
-        ),
-        Field::required("sha256", Rule::text(&SHA256), "SHA-256 of the archive"),
-        Field::required("md5", Rule::text(&MD5), "MD5 of the archive"),
-        Field::required("size", Rule::text(&SIZE), "Size of the archive in bytes"),
+        RELATIVE_PATH_FIELD,
+        SHA256_FIELD,
+        Field::required("md5", Rule::text(&MD5), MD5_DOC),
+        Field::required("size", Rule::text(&SIZE), SIZE_DOC),
     ]),
     rest: Rest::Refused,
     ordered: &[],
 };
+
+static BUILDABLE_PACKAGE: Record = Record {
+    what: Cow::Borrowed("a package"),
+    fields: Cow::Borrowed(&[
+        RELATIVE_PATH_FIELD,
+        SHA256_FIELD,
+        Field::optional("md5", Rule::text(&MD5), MD5_DOC),
+        Field::optional("size", Rule::text(&SIZE), SIZE_DOC),
+        Field::optional(
+            "url",
+            Rule::text(&URL),
+            "Where the archive is fetched from, if not below the product's address",
+        ),
+    ]),
+    rest: Rest::Refused,
+    ordered: &[],
+};
+
+const RELATIVE_PATH_FIELD: Field = Field::required(
+    "relative_path",
+    Rule::text(&RELATIVE_PATH),
+    "Where the archive lies below the product's address",
+);
+const SHA256_FIELD: Field =
+    Field::required("sha256", Rule::text(&SHA256), "SHA-256 of the archive");
+const MD5_DOC: &str = "MD5 of the archive";
+const SIZE_DOC: &str = "Size of the archive in bytes";
 
 static FEATURE: Record = Record {
     what: Cow::Borrowed("a feature manifest"),
@@ -602,7 +689,7 @@ static PACKAGES: Either = Either {
     }),
 };
 
-static CUDA_VERSIONS: Rule = Rule::list(&Rule::Text(Ref::Static(&VARIANT_VALUE)));
+static CUDA_VERSIONS: Rule = Rule::list(&A_VARIANT_VALUE);
 
 static RELEASES: Record = Record {
     what: Cow::Borrowed("a release expression"),

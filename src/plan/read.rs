@@ -7,37 +7,57 @@ use std::path::PathBuf;
 use super::{Judged, OutputName, Plan};
 use crate::error::{Error, Kind, Problem, Severity};
 use crate::manifest::json::{Node, Tape};
-use crate::manifest::{Archive, Entries, NAME, Platform, REDISTRIB_RELEASE, Release, release_of};
+use crate::manifest::{
+    self, Archive, BUILDABLE_RELEASE, Entries, NAME, Platform, REDISTRIB_RELEASE, Release, TABLE,
+    release_of,
+};
 use crate::relpath::RelPath;
 use crate::shape::{
-    Field, Finding, Findings, Path, Record, Ref, Rest, Rule, Seen, Spot, Test, Text,
+    Expression, Field, Finding, Findings, Path, Record, Ref, Rest, Rule, Seen, Spot, Test, Text,
+    judge,
 };
 use crate::text;
 
 /// The only version of plans there is so far.
 const PLAN_VERSION: i64 = 1;
 
-/// A plan: our own keys, then those with which Nix itself is told how to build.
+/// A plan for a release of a manifest.
 static PLAN: Record = Record {
     what: Cow::Borrowed("a plan"),
-    fields: Cow::Borrowed(&[
+    fields: Cow::Borrowed(&FIELDS),
+    rest: Rest::Refused,
+    ordered: &[],
+};
+
+/// A plan for a release that comes from elsewhere: it says so in `releaseShape`.
+static BUILDABLE_PLAN: Record = Record {
+    what: Cow::Borrowed("a plan"),
+    fields: Cow::Borrowed(&BUILDABLE_FIELDS),
+    rest: Rest::Refused,
+    ordered: &[],
+};
+
+static FIELDS: [Field; 34] = fields(Rule::record(&REDISTRIB_RELEASE));
+static BUILDABLE_FIELDS: [Field; 34] = fields(Rule::record(&BUILDABLE_RELEASE));
+
+/// A plan's keys: our own, then those with which Nix itself is told how to build.
+const fn fields(release: Rule) -> [Field; 34] {
+    [
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
         required("product", Rule::text(&NAME)),
         required("label", Rule::text(&LABEL)),
         required("package", Rule::text(&NAME)),
         required("platform", Rule::text(&NAME)),
-        required("variant", Rule::nullable(&Rule::Text(Ref::Static(&NAME)))),
-        required("release", Rule::record(&REDISTRIB_RELEASE)),
+        required("variant", Rule::nullable(&A_NAME)),
+        required("release", release),
+        // Which shape `release` has, if not that of a manifest.
+        optional("releaseShape", Rule::text(&RELEASE_SHAPE)),
         required("src", Rule::text(&ABSOLUTE)),
-        required(
-            "driverPaths",
-            Rule::list(&Rule::Text(Ref::Static(&SEARCHED))),
-        ),
+        required("driverPaths", Rule::list(&A_SEARCHED)),
         required("dependencies", Rule::record(&DEPENDENCIES)),
-        required(
-            "allowedMissing",
-            Rule::list(&Rule::Text(Ref::Static(&SONAME))),
-        ),
+        required("allowedMissing", Rule::list(&A_SONAME)),
+        // Shapes from outside, which nobody has held against the values where the evaluator has no plugin.
+        optional("checks", Rule::list(&A_CHECK)),
         // They may come from the command line instead.
         optional("outputs", Rule::record(&OUTPUTS)),
         // Source: Nix's manual, "Advanced Attributes", and `.attrs.json` as Nix 2.8.0 writes it.
@@ -61,6 +81,31 @@ static PLAN: Record = Record {
         optional("requiredSystemFeatures", Rule::Anything),
         optional("system", Rule::Anything),
         optional("unsafeDiscardReferences", Rule::Anything),
+    ]
+}
+
+static A_NAME: Rule = Rule::text(&NAME);
+static A_SEARCHED: Rule = Rule::text(&SEARCHED);
+static A_SONAME: Rule = Rule::text(&SONAME);
+static A_CHECK: Rule = Rule::record(&CHECK);
+
+/// The `releaseShape` of a plan whose release may lack what only manifests have.
+const BUILDABLE: &str = "buildableRelease";
+
+static RELEASE_SHAPE: Text = Text {
+    expected: Cow::Borrowed("`redistribRelease` or `buildableRelease`"),
+    test: Test::By(|name| match name {
+        "redistribRelease" | BUILDABLE => Ok(()),
+        _ => Err(text::quote(name)),
+    }),
+    pattern: None,
+};
+
+static CHECK: Record = Record {
+    what: Cow::Borrowed("a shape and a value"),
+    fields: Cow::Borrowed(&[
+        required("shape", Rule::Anything),
+        required("value", Rule::Anything),
     ]),
     rest: Rest::Refused,
     ordered: &[],
@@ -156,7 +201,14 @@ pub fn read(
     outputs_from_command_line: Option<BTreeMap<OutputName, PathBuf>>,
 ) -> Result<Plan, Error> {
     let tape = Tape::parse(text, file)?;
-    tape.judge(file, &Rule::record(&PLAN))?;
+    let release_shape = member(tape.root(), "releaseShape").and_then(|shape| shape.text());
+    let plan = match release_shape {
+        Some(BUILDABLE) => &BUILDABLE_PLAN,
+        _ => &PLAN,
+    };
+    let Ok(mut findings) = judge(&Rule::record(plan), tape.root());
+    judge_checks(tape.root(), &mut findings);
+    tape.report(file, findings)?;
     let unexpected = || PlanProblem::Unexpected {
         file: text::printable(file),
     };
@@ -222,6 +274,27 @@ pub fn read(
         outputs,
         _judged: Judged,
     })
+}
+
+/// Holds each value below `checks` against the shape beside it; what is there in another form is the shape's of plans to say.
+fn judge_checks<'a, 't>(root: Node<'a, 't>, findings: &mut Findings<Node<'a, 't>>) {
+    let Some(Seen::List(checks)) = member(root, "checks").map(|checks| checks.seen()) else {
+        return;
+    };
+    for (number, check) in checks.enumerate() {
+        let (Some(shape), Some(value)) = (member(check, "shape"), member(check, "value")) else {
+            continue;
+        };
+        let Ok(expression) = Expression::read(TABLE, shape);
+        let (part, found) = match expression {
+            Ok(Expression { rule, base }) => {
+                let Ok(found) = manifest::errors(&rule, base, value);
+                ("value", found)
+            }
+            Err(found) => ("shape", found),
+        };
+        findings.add_below(&format!("checks[{number}].{part}"), found);
+    }
 }
 
 /// What the text says, before the parts are held against each other.
@@ -301,7 +374,7 @@ fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) 
     match (entries, variant) {
         (Entries::Flat(archive), None) => Some(archive.clone()),
         (Entries::Flat(_), Some(variant)) => {
-            let expected = "`null`, as the release has no `cuda_variant`".to_owned();
+            let expected = "`null`, as the release lists no variants".to_owned();
             refuse(&["variant"], expected, text::quote(variant))
         }
         (Entries::Variants(archives), Some(variant)) => match archives.get(variant) {
@@ -313,7 +386,11 @@ fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) 
             }
         },
         (Entries::Variants(_), None) => {
-            let expected = "the name of a variant, as the release has `cuda_variant`".to_owned();
+            let key = release.variants().map_or("", |variants| &variants.key);
+            let expected = format!(
+                "the name of a variant, as the release has {}",
+                text::quote(key)
+            );
             refuse(&["variant"], expected, "`null`".to_owned())
         }
     }
@@ -566,9 +643,9 @@ mod tests {
     #[test]
     fn what_is_no_plan_is_refused() {
         insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
-        insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @r"
+        insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @"
         plan.json:1:1: expected the key `driverPaths`, found an object without it
-        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `outputs`, found `driverPath`
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `checks`, `outputs`, found `driverPath`
         hint: did you mean `driverPaths`
         ");
         insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
@@ -587,9 +664,102 @@ mod tests {
     #[test]
     fn the_release_must_be_of_the_platform_and_variant() {
         insta::assert_snapshot!(refusal(&with("\"platform\": \"linux-x86_64\"", "\"platform\": \"linux-sbsa\"")), @"plan.json:13:14: `release`: expected exactly the platform `linux-sbsa`, found `linux-x86_64`");
-        insta::assert_snapshot!(refusal(&with("\"variant\": null", "\"variant\": \"cuda12\"")), @"plan.json:26:14: `variant`: expected `null`, as the release has no `cuda_variant`, found `cuda12`");
+        insta::assert_snapshot!(refusal(&with("\"variant\": null", "\"variant\": \"cuda12\"")), @"plan.json:26:14: `variant`: expected `null`, as the release lists no variants, found `cuda12`");
         insta::assert_snapshot!(refusal(&nested_plan("null")), @"plan.json:26:14: `variant`: expected the name of a variant, as the release has `cuda_variant`, found `null`");
+        insta::assert_snapshot!(refusal(&nested_plan("null").replace("cuda_variant", "mpi_variant").replace("\"cuda12\"", "\"mpi12\"")), @"plan.json:26:14: `variant`: expected the name of a variant, as the release has `mpi_variant`, found `null`");
         insta::assert_snapshot!(refusal(&nested_plan("\"cuda11\"")), @"plan.json:16:45: `release.linux-x86_64`: expected exactly the variant `cuda11`, found `cuda12`");
+    }
+
+    #[test]
+    fn only_a_plan_that_says_so_may_lack_md5_and_size() {
+        let bare = with("      \"md5\": \"900150983cd24fb0d6963f7d28e17f72\",\n", "")
+            .replace(",\n      \"size\": \"3\"", "");
+        insta::assert_snapshot!(refusal(&bare), @"
+        plan.json:16:21: `release.linux-x86_64`: expected the key `md5`, found an object without it
+        plan.json:16:21: `release.linux-x86_64`: expected the key `size`, found an object without it
+        ");
+        let bare = bare.replace(
+            "\"planVersion\"",
+            "\"releaseShape\": \"buildableRelease\", \"planVersion\"",
+        );
+        let expected = read(bare.as_bytes(), ".attrs.json", None)
+            .unwrap()
+            .archive
+            .expected();
+        assert_eq!((expected.md5, expected.size_bytes), (None, None));
+        // What is there is judged and kept.
+        let whole = with(
+            "\"planVersion\"",
+            "\"releaseShape\": \"buildableRelease\", \"planVersion\"",
+        );
+        let plan = read(whole.as_bytes(), ".attrs.json", None).unwrap();
+        assert_eq!(plan.archive.expected().size_bytes, Some(3));
+        insta::assert_snapshot!(refusal(&whole.replace("\"size\": \"3\"", "\"size\": \"x\"")), @"plan.json:20:15: `release.linux-x86_64.size`: expected a string of decimal digits (bytes), found `x`");
+        insta::assert_snapshot!(refusal(&bare.replace("\"sha256\"", "\"sha265\"")), @"
+        plan.json:16:21: `release.linux-x86_64`: expected the key `sha256`, found an object without it
+        plan.json:18:7: `release.linux-x86_64.sha265`: expected one of the keys `relative_path`, `sha256`, `md5`, `size`, `url`, found `sha265`
+        hint: did you mean `sha256`
+        ");
+        insta::assert_snapshot!(refusal(&whole.replace("buildableR", "buildableP")), @"plan.json:10:19: `releaseShape`: expected `redistribRelease` or `buildableRelease`, found `buildablePelease`");
+    }
+
+    #[test]
+    fn shapes_from_outside_are_judged_with_all_else() {
+        let checked = |checks: &str| {
+            with(
+                "\"planVersion\"",
+                &format!("\"checks\": {checks},\n  \"planVersion\""),
+            )
+        };
+        let strict = r#"{"extends": "redistribRelease", "fields": {"version": "majorMinorPatchBuild", "origin": "url"}}"#;
+        let value = |origin: &str| {
+            format!(
+                r#"{{"name": "mine", "license": "MIT", "version": "1.0.0.1", "origin": {origin}, "linux-x86_64": {{
+    "relative_path": "a", "md5": "900150983cd24fb0d6963f7d28e17f72", "size": "3",
+    "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}}}"#
+            )
+        };
+        for checks in [
+            "[]".to_owned(),
+            format!(
+                r#"[{{"shape": {strict}, "value": {}}}]"#,
+                value("\"https://example.org\"")
+            ),
+        ] {
+            read(checked(&checks).as_bytes(), ".attrs.json", None).unwrap();
+        }
+        let wrong = checked(&format!(
+            r#"[{{"shape": {strict}, "value": {}}},
+    {{"shape": {{"list": "verion"}}, "value": []}},
+    {{"shape": {{"list": "version"}}, "value": ["1.", null]}},
+    {{"shape": "releasesByPlatform"}}]"#,
+            value("\"example.org\"").replace("\"1.0.0.1\"", "\"1.0\"")
+        ));
+        // Together with what else is wrong, by place.
+        let wrong = wrong.replace("\"label\": \"12.9.1\"", "\"label\": 12.9");
+        insta::assert_snapshot!(refusal(&wrong), @"
+        plan.json:6:12: `label`: expected a label without control characters, found the number 12.9
+        plan.json:10:176: `checks[0].value.version`: expected a version of 4 parts such as `9.8.0.87`, found `1.0`
+        plan.json:10:193: `checks[0].value.origin`: expected an absolute URL (`https://`, `http://` or `file://`), found `example.org`
+        plan.json:13:24: `checks[1].shape.list`: expected the name of a shape, found `verion`
+        hint: did you mean `version`
+        plan.json:14:46: `checks[2].value[0]`: expected a version of digits and dots, found `1.`
+        plan.json:14:52: `checks[2].value[1]`: expected a version of digits and dots, found `null`
+        plan.json:15:5: `checks[3]`: expected the key `value`, found an object without it
+        ");
+        // What goes beyond the rule of a named shape holds, too.
+        let twice = r#"{"version": "1.0.0.1", "minCudaVersion": "12.1", "maxCudaVersion": "12.0",
+    "hash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "filename": "a.tar.gz"}"#;
+        let laws = format!(
+            r#"[{{"shape": {{"extends": "releasesByPlatform"}}, "value": {{"linux-x86_64": [{twice}, {}]}}}}]"#,
+            twice
+                .replace("12.1", "11.0")
+                .replace("a.tar.gz", "b.tar.gz")
+        );
+        insta::assert_snapshot!(refusal(&checked(&laws)), @"
+        plan.json:10:127: `checks[0].value.linux-x86_64[0].minCudaVersion`: expected at most `maxCudaVersion`, which is `12.0`, found `12.1`
+        plan.json:12:13: `checks[0].value.linux-x86_64[1].hash`: expected a hash of its own, found that of `linux-x86_64[0]`, which is another file (`a.tar.gz`)
+        ");
     }
 
     #[test]

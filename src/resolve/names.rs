@@ -186,6 +186,106 @@ mod tests {
         assert_eq!(list(&found.paths), "./libfifth.so /usr/lib/libfourth.so.1");
     }
 
+    /// A file with sections of these names, flags (2: loaded, 1: written, 4: executed, 0x20: strings) and contents.
+    fn object(sections: &[(&str, u64, &[u8])]) -> tempfile::NamedTempFile {
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(64, 0);
+        let mut names = vec![0];
+        let mut headers = vec![0; 64];
+        let mut add = |bytes: &mut Vec<u8>, name: usize, kind: u64, flags: u64, data: &[u8]| {
+            let mut header = [0; 64];
+            header[..8].copy_from_slice(&(name as u64 | kind << 32).to_le_bytes());
+            header[8..16].copy_from_slice(&flags.to_le_bytes());
+            header[24..32].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            header[32..40].copy_from_slice(&(data.len() as u64).to_le_bytes());
+            headers.extend(header);
+            bytes.extend(data);
+        };
+        for (name, flags, data) in sections {
+            add(&mut bytes, names.len(), 1, *flags, data);
+            names.extend(name.bytes().chain([0]));
+        }
+        add(&mut bytes, 0, 3, 0, &names);
+        let table = (bytes.len() as u64).to_le_bytes();
+        bytes[40..48].copy_from_slice(&table);
+        let count = u8::try_from(sections.len()).unwrap();
+        bytes[58..64].copy_from_slice(&[64, 0, count + 2, 0, count + 1, 0]);
+        bytes.extend(headers);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        file
+    }
+
+    #[test]
+    fn names_are_found_wherever_blocks_end() {
+        let longest = format!("lib{}.so.1", "x".repeat(NAME_BYTES_MAX - 8));
+        for name in ["libx.so", "libname.so.12.3", &longest] {
+            let around = name.len() + 3;
+            for at in BLOCK_BYTES - around..BLOCK_BYTES + 3 {
+                let mut data = vec![0; 2 * BLOCK_BYTES + 100];
+                data[at..at + name.len()].copy_from_slice(name.as_bytes());
+                let mut found = Names::default();
+                let file = object(&[(".rodata", 2, &data)]);
+                let source = Source::open(file.path()).unwrap();
+                section(&source, 64..64 + data.len() as u64, &mut found).unwrap();
+                assert_eq!(
+                    found.libraries.iter().collect::<Vec<_>>(),
+                    [name],
+                    "{name} at {at}"
+                );
+                // One letter more in front and it is no name.
+                data[at - 1] = b'x';
+                let file = object(&[(".rodata", 2, &data)]);
+                assert_eq!(
+                    names(file.path()).unwrap(),
+                    Names::default(),
+                    "x{name} at {at}"
+                );
+            }
+        }
+        let too_long = format!("lib{}.so", "x".repeat(NAME_BYTES_MAX));
+        let file = object(&[(".rodata", 2, too_long.as_bytes())]);
+        assert_eq!(names(file.path()).unwrap(), Names::default());
+    }
+
+    #[test]
+    fn only_read_only_strings_are_looked_at() {
+        let file = object(&[
+            (".rodata", 2, b"libone.so"),
+            (".rodata.str1.1", 0x32, b"libtwo.so\0"),
+            (".lrodata", 2, b"libthree.so"),
+            (".comment", 0x32, b"libfour.so"),
+            (".nv_fatbin", 2, b"\0liba.so\0"),
+            (".cask_resource", 2, b"\0libb.so\0"),
+            (".text", 6, b"\0libc.so\0"),
+            (".data", 3, b"\0libd.so\0"),
+            (".rodata.write", 3, b"\0libe.so\0"),
+            (".debug_str", 0x30, b"\0libf.so\0"),
+        ]);
+        let found = names(file.path()).unwrap();
+        assert_eq!(
+            found.libraries.into_iter().collect::<Vec<_>>(),
+            ["libfour.so", "libone.so", "libthree.so", "libtwo.so"]
+        );
+    }
+
+    #[test]
+    fn files_with_too_many_names_are_refused() {
+        let list = |count: usize| {
+            let names: Vec<String> = (0..count).map(|number| format!("lib{number}.so")).collect();
+            object(&[(".rodata", 2, names.join("\0").as_bytes())])
+        };
+        assert_eq!(
+            names(list(NAMES_MAX).path()).unwrap().libraries.len(),
+            NAMES_MAX
+        );
+        let error = names(list(NAMES_MAX + 1).path()).unwrap_err();
+        assert!(
+            error.is_rejected() && error.render().contains("at most 10000 libraries"),
+            "{error}"
+        );
+    }
+
     #[test]
     fn long_runs_take_linear_time() {
         let data = b".so".repeat(1 << 20);

@@ -87,6 +87,19 @@ impl<V> Findings<V> {
         self
     }
 
+    /// Adds those of a part that was judged by itself; `place` is the part's attribute path.
+    pub fn add_below(&mut self, place: &str, part: Findings<V>) {
+        for finding in part.list {
+            let path = match finding.path.as_str() {
+                "" => place.to_owned(),
+                inside if inside.starts_with('[') => format!("{place}{inside}"),
+                inside => format!("{place}.{inside}"),
+            };
+            self.push(Finding { path, ..finding });
+        }
+        self.more = self.more.saturating_add(part.more);
+    }
+
     /// Are there none?
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -428,7 +441,9 @@ impl Text {
 impl Record {
     /// The names of its fields, without those that are merely tolerated.
     fn names(&self) -> impl Iterator<Item = &str> {
-        let offered = |field: &&super::Field| !matches!(field.rule, Rule::Anything);
+        let offered = |field: &&super::Field| {
+            field.need == Need::Required || !matches!(field.rule, Rule::Anything)
+        };
         self.fields.iter().filter(offered).map(|field| &*field.name)
     }
 }

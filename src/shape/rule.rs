@@ -10,7 +10,7 @@ use regex_lite::Regex;
 /// What a value must be.
 #[derive(Clone, Debug)]
 pub enum Rule {
-    /// Whatever it is; it is not looked at. A field with this rule is tolerated, messages do not offer it.
+    /// Whatever it is; it is not looked at. A field with this rule that may be absent is tolerated, messages do not offer it.
     Anything,
     /// `true` or `false`.
     Bool,

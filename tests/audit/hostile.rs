@@ -36,8 +36,30 @@ fn damaged_files_and_links_are_told_and_the_rest_is_looked_at() {
         .current_dir(shop.dir.path())
         .args(["audit", "own"]))
     .expect(1);
-    insta::assert_snapshot!(ran.stdout, @"");
-    insta::assert_snapshot!(ran.stderr, @"");
+    insta::assert_snapshot!(ran.stdout, @r"
+    own/lib/libgood.so
+      machine       x86_64
+      soname        libgood.so
+      needs         libgone.so    (nobody has it)
+    own/a: link to nothing: b
+    own/b: link to nothing: a
+    own/lib/host: link into the host: /usr/lib
+    own/lib/odd\n: link to nothing: a\u{1b}[31m
+    own/lib/x.pc: names /usr/local/cuda
+    1 file, 0 with device code
+    ");
+    // Sizes are the compiler's affair.
+    let lines: Vec<&str> = ran
+        .stderr
+        .lines()
+        .map(|line| line.split(" bytes of the file, ").next().unwrap())
+        .map(|line| line.trim_end_matches(|c: char| c.is_ascii_digit()))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    own/lib/cut.a: archive member header: expected 60 bytes at offset 0x8, found a file of 13 bytes
+    own/lib/libcut.so: ELF header: expected tables inside the 
+    own/lib/libgood.so: NEEDED: expected a library `libgone.so` for x86_64, found none
+    ");
     // A pipe by name is refused, not read.
     let ran = run(Command::new(program())
         .arg("audit")
@@ -112,6 +134,44 @@ fn damage_never_crashes_an_audit() {
             Ok(())
         })
         .unwrap();
+}
+
+/// 65535 entries that share a string of a megabyte would be 64 GB.
+#[test]
+fn entries_that_share_a_long_string_are_refused() {
+    let dir = support::dir();
+    let name = vec![b'x'; (1 << 20) - 2];
+    let strings = [&[0], &name[..], &[0]].concat();
+    let (strings_at, dynamic_at) = (64 + 2 * 56, 64 + 2 * 56 + strings.len() as u64);
+    let mut entries = vec![[1, 1]; 1000];
+    entries.extend([[5, strings_at], [10, strings.len() as u64], [0, 0]]);
+    let dynamic: Vec<u8> = entries
+        .concat()
+        .into_iter()
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    let all = dynamic_at + dynamic.len() as u64;
+    let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+    bytes.resize(64, 0);
+    bytes[16..20].copy_from_slice(&[3, 0, 62, 0]);
+    bytes[32] = 64;
+    bytes[52..58].copy_from_slice(&[64, 0, 56, 0, 2, 0]);
+    for (kind, at, len) in [(1, 0, all), (2, dynamic_at, dynamic.len() as u64)] {
+        let words = [kind | 4 << 32, at, at, at, len, len, 8];
+        bytes.extend(words.into_iter().flat_map(u64::to_le_bytes));
+    }
+    bytes.extend(strings);
+    bytes.extend(dynamic);
+    std::fs::write(dir.path().join("libx.so"), bytes).unwrap();
+    let ran = run(Command::new(program())
+        .current_dir(dir.path())
+        .args(["audit", "libx.so"]))
+    .expect(1);
+    assert_eq!(
+        ran.stderr,
+        "libx.so: dynamic section: expected NEEDED entries of at most 1048576 bytes in all, found more\n"
+    );
+    assert_eq!(ran.stdout, "0 files, 0 with device code\n");
 }
 
 #[test]

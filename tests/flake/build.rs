@@ -243,3 +243,73 @@ fn http_mirror_with_a_good_and_a_wrong_body() {
     let path = format!("/mirror/{PACKAGE}/{PLATFORM}/{name}");
     assert_eq!(server.requests(), [path.clone(), path]);
 }
+
+/// A shape of the user's own holds without the plugin, too: the builder judges what the plan carries. With the plugin Nix
+/// does not even begin to build.
+#[test]
+fn shapes_of_users_are_judged_when_packages_are_built() {
+    let test = "shapes_of_users_are_judged_when_packages_are_built";
+    let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
+        return;
+    };
+    let Some(mirror) = mirror(test, &nix.path("work")) else {
+        return;
+    };
+    nix.add_fixed(&mirror.archive);
+    let flake = Flake::new(&program, &mirror.manifests);
+    let build = |plugin, fields: &str| {
+        let expression = format!(
+            "let
+               inherit (builtins.getFlake \"{flake}\") lib;
+               manifest = builtins.fromJSON (builtins.readFile {manifests}/cuda/redistrib_12.9.1.json);
+             in (lib.mkCudaPackages {{
+               system = \"x86_64-linux\";
+               builder = {builder};
+               manifests.mine.\"1.0\" = {{ {PACKAGE} = manifest.{PACKAGE} // {{ {fields} }}; }};
+               releases.mine = \"1.0\";
+               shapes.mine = lib.shapes.extend lib.modules.generic.manifests.redistribRelease {{
+                 origin = \"url\";
+                 maintainers.list = \"line\";
+               }};
+             }}).{PACKAGE}.lib",
+            flake = flake.attribute(""),
+            manifests = flake.manifests().display(),
+            builder = flake.builder().display(),
+        );
+        run(nix
+            .command("nix", plugin)
+            .args(["build", "--impure", "--no-link", "--json", "--expr"])
+            .arg(expression))
+    };
+    let fine = "origin = \"https://example.org\"; maintainers = [ \"me\" ];";
+    let wrong = "origin = \"example.org\"; maintainers = [ \"me\" \"\" ];";
+    let sentences = [
+        "maintainers[1]`: expected a line of text, not empty, found an empty string",
+        "origin`: expected an absolute URL",
+    ];
+
+    let ran = build(Plugin::Absent, fine).expect(0);
+    assert!(built(&ran, "lib").join("lib/libfoo.so.12.9.79").is_file());
+    let ran = build(Plugin::Absent, wrong);
+    assert_ne!(ran.code, 0);
+    for sentence in sentences {
+        let expected = format!("`checks[0].value.{sentence}");
+        assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+    }
+
+    if plugin(test).is_some() {
+        // The same derivation: it is built already.
+        let again = build(Plugin::Loaded, fine).expect(0);
+        assert_eq!(
+            built(&again, "lib"),
+            built(&build(Plugin::Absent, fine), "lib")
+        );
+        let ran = build(Plugin::Loaded, wrong);
+        assert_eq!(ran.code, 1);
+        for sentence in sentences {
+            let expected = format!("`{PACKAGE}.{sentence}");
+            assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("building"), "{}", ran.stderr);
+    }
+}

@@ -17,16 +17,16 @@ const PLATFORMS: [&str; 4] = [
     "linux-ppc64le",
 ];
 
-/// `nix/lib` and `nix/package-set` have their tests beside them.
+/// The folders of `nix/` that have their tests beside them.
 fn nix_tests() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = ["nix/lib", "nix/package-set"]
+    let mut files: Vec<PathBuf> = ["nix/lib", "nix/modules", "nix/package-set", "nix/shims"]
         .iter()
         .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder"))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.to_string_lossy().ends_with(".test.nix"))
         .collect();
     files.sort();
-    assert!(files.len() >= 6, "{files:?}");
+    assert!(files.len() >= 10, "{files:?}");
     files
 }
 
@@ -207,6 +207,135 @@ fn drv_paths_are_the_same_with_the_plugin() {
     assert_eq!(labels, 152);
 }
 
+/// Every release of cuDNN and TensorRT that nixpkgs listed becomes a manifest and a feature manifest that the judge takes.
+/// Where NVIDIA has a manifest with the same archive, both say the same hash and path.
+#[test]
+fn shims_make_manifests_of_all_releases() {
+    let test = "shims_make_manifests_of_all_releases";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    if plugin(test).is_none() {
+        return;
+    }
+    let expression = format!(
+        "let
+           inherit (import {root}/nix {{ }}) lib;
+           of = product:
+             let
+               shim = lib.shims.${{product}};
+               expressions = (lib.manifests.readReleases ({shared}/releases + \"/${{product}}.json\")).${{product}};
+               releases = lib.check lib.modules.${{product}}.releases expressions.releases;
+               each = f: builtins.concatLists (builtins.attrValues (builtins.mapAttrs (platform: map (f platform)) releases));
+               versions = [ \"11.0\" \"11.4\" \"11.8\" \"12.0\" \"12.5\" \"12.8\" ];
+               manifests = map (cudaVersion: shim.redistrib {{ inherit releases cudaVersion; }}) versions;
+               features = map (cudaVersion: shim.feature {{ inherit releases cudaVersion; }}) versions;
+             in {{
+               releases = each (platform: release:
+                 lib.check \"buildableRelease\" (shim.redistribRelease platform release));
+               features = each (platform: release:
+                 lib.check \"featureRelease\" (shim.featureRelease platform release));
+               manifests = map (builtins.mapAttrs (_: lib.check (lib.shapes.manifestOf \"buildableRelease\"))) manifests;
+               featureManifests = map (builtins.mapAttrs (_: lib.check \"feature\")) features;
+             }};
+         in {{ cudnn = of \"cudnn\"; tensorrt = of \"tensorrt\"; }}",
+        root = root().display(),
+        shared = shared.display(),
+    );
+    let found = nix.value(&expression, Plugin::Loaded);
+    assert_eq!(nix.value(&expression, Plugin::Absent), found);
+    let mut known = 0;
+    for (product, count) in [("cudnn", 37), ("tensorrt", 18)] {
+        let releases = found[product]["releases"].as_array().expect("a list");
+        assert_eq!(releases.len(), count, "{product}");
+        assert_eq!(
+            found[product]["features"].as_array().map(Vec::len),
+            Some(count)
+        );
+        assert!(
+            !found[product]["manifests"][5]
+                .as_object()
+                .unwrap()
+                .is_empty()
+        );
+        for release in releases {
+            let version = release["version"].as_str().expect("a version");
+            let label = version.rsplit_once('.').expect("four parts").0;
+            let file = shared.join(format!("manifests/{product}/redistrib_{label}.json"));
+            if !file.is_file() {
+                continue;
+            }
+            let listed = &read(&file)[product];
+            assert_eq!(
+                (&release["name"], &release["license"]),
+                (&listed["name"], &listed["license"])
+            );
+            let platforms = release.as_object().expect("a release").iter();
+            for (platform, archive) in platforms.filter(|(_, value)| value.is_object()) {
+                let variants = listed[platform].as_object().into_iter().flatten();
+                for (_, other) in variants {
+                    if other["relative_path"] == archive["relative_path"] {
+                        assert_eq!(other["sha256"], archive["sha256"], "{product} {version}");
+                        known += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(known >= KNOWN, "{known}");
+}
+
+/// How many of nixpkgs' releases NVIDIA's manifests list, too.
+const KNOWN: usize = 30;
+
+/// With the plugin a manifest is held against its user's shape when it is read; the derivations are the same without.
+#[test]
+fn shapes_of_users_are_judged_while_nix_evaluates() {
+    let test = "shapes_of_users_are_judged_while_nix_evaluates";
+    let Some(nix) = Nix::new(test) else { return };
+    if plugin(test).is_none() {
+        return;
+    }
+    let own = root().join("tests/nix/own");
+    let arguments = |fields: &str| {
+        format!(
+            "releases.mine = \"1.0\"; variants.mpi = \"5\"; shapes.mine = {{ extends = \"redistribRelease\"; fields = {{ {fields} }}; }};"
+        )
+    };
+    let fine = all_drv_paths(&own, &arguments("origin = \"url\";"));
+    let with = nix.value(&fine, Plugin::Loaded);
+    assert_eq!(with, nix.value(&fine, Plugin::Absent));
+    assert_eq!(
+        with["linux-x86_64"].as_object().map(|set| set.len()),
+        Some(2)
+    );
+
+    for (fields, words) in [
+        (
+            "",
+            "`mine.origin`: expected a set (a package), found the string `https://example.org/mine`",
+        ),
+        (
+            "origin.oneOf = [ \"here\" ];",
+            "`spread.origin`: expected one of `here`, found `https://example.org/spread`",
+        ),
+        (
+            "origin = \"url\"; notes = \"line\";",
+            "`mine`: expected the key `notes`, found a set without it",
+        ),
+        (
+            "origin = \"ulr\";",
+            "expected the name of a shape, found `ulr`",
+        ),
+    ] {
+        let wrong = all_drv_paths(&own, &arguments(fields));
+        let said = nix.eval(&wrong, Plugin::Loaded).expect(1).stderr;
+        assert!(said.contains(words), "{fields}: {said}");
+        // Nobody judges yet.
+        nix.value(&wrong, Plugin::Absent);
+    }
+}
+
 /// Says what is wrong, where, and what to do about it.
 #[test]
 fn errors_say_what_to_do() {
@@ -215,7 +344,7 @@ fn errors_say_what_to_do() {
     };
     let fixtures = root().join("tests/nix");
     let sets = fixtures.join("sets");
-    let cases: [(String, &[&str]); 7] = [
+    let cases: [(String, &[&str]); 9] = [
         (
             packages(
                 &fixtures.join("manifests/twice"),
@@ -262,6 +391,20 @@ fn errors_say_what_to_do() {
             &[
                 "cudaRedist.lib.mkCudaPackages: `cudaVariant`: expected a variant such as `cuda12`, found `12`",
                 "- write it as the manifests do: `cudaVariant = \"cuda12\"`",
+            ],
+        ),
+        (
+            packages(&fixtures.join("own"), "releases.mine = \"1.0\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `variants.mpi`: expected a variant, because a release comes in several, found none",
+                "- say which one of those that `mpi_variant` lists in its manifest: `variants.mpi = \"1.0\"`",
+            ],
+        ),
+        (
+            packages(&sets, "shapes.mine = \"redistribRelease\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `shapes`: expected products that have manifests, found `mine`",
+                "- choose among: `cuda`, `cudnn`",
             ],
         ),
         (

@@ -14,6 +14,7 @@ use cuda_redist::manifest::json::{Tape, Token};
 use cuda_redist::manifest::{self, Judging, Kind};
 use cuda_redist::shape::Expression;
 use cuda_redist::text::Position;
+use cuda_redist::{fatbin, resolve};
 
 /// A target.
 pub type Target = fn(&[u8]);
@@ -26,6 +27,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("features", features),
     ("releases", releases),
     ("shapes", shapes),
+    ("fatbin", fatbin),
 ];
 
 /// Lets `look` at a file with these bytes.
@@ -228,4 +230,26 @@ pub fn shapes(data: &[u8]) {
         }
         Err(findings) => assert!(!findings.is_empty()),
     }
+}
+
+/// Walking device code, and the search for names of libraries, which finds its sections in the same way.
+pub fn fatbin(data: &[u8]) {
+    with_file(data, |file| {
+        match fatbin::count(file) {
+            Ok(counts) => {
+                let total: u64 = counts.values().map(|count| count.total).sum();
+                // Every piece has a header of 64 bytes of its own.
+                assert!(total <= data.len() as u64 / 64, "{counts:?}");
+            }
+            Err(error) => assert!(error.is_rejected(), "{error}"),
+        }
+        match resolve::names(file) {
+            Ok(found) => {
+                let names = found.libraries.iter().chain(&found.paths);
+                let bytes: usize = names.map(|name| name.len() + 1).sum();
+                assert!(bytes <= data.len(), "{found:?}");
+            }
+            Err(error) => assert!(error.is_rejected(), "{error}"),
+        }
+    });
 }

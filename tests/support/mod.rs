@@ -87,6 +87,8 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
 const MAY_BE_SKIPPED: &[&str] = &[
     // 780 MB of wheels.
     "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists",
+    // Tests what happens without a GPU.
+    "gpu::without_a_gpu_it_says_so",
     // 200 MB: `scripts/wheels large-cutensor`.
     "elf::cost::cutensor_is_edited_by_few_bytes",
 ];
