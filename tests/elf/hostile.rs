@@ -1,8 +1,10 @@
 //! Files that are refused: unchanged to the byte and to the time, with a message that says what is wrong.
 
 use std::path::Path;
+use std::process::Command;
 
-use cuda_redist::{elf, fatbin};
+use cuda_redist::elf::{self, Edit, Writing};
+use cuda_redist::fatbin;
 
 use super::{Target, modified};
 use crate::support;
@@ -186,28 +188,87 @@ fn no_free_dynamic_entry_is_refused() {
     };
     let dir = support::dir();
     let library = dir.path().join("library.so");
-    target.compile(
-        "int value = 1;",
-        &["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"],
-        &library,
-    );
+    // No relocation, no count of relocations that could give way.
+    let flags = [
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-Wl,--spare-dynamic-tags=0",
+    ];
+    target.compile("int value = 1;", &flags, &library);
     assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
     assert_eq!(
         refused(&library),
         "FILE: cannot set RUNPATH: the dynamic section has no free entry and would have to move; file left unchanged"
     );
+    // With some, the count of them, which only saves the loader time, gives way.
+    let flags = ["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"];
+    target.compile("int value = 1; int *pointer = &value;", &flags, &library);
+    assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
+    elf::set_runpath(&library, "/a").unwrap();
+    let ran = support::run(Command::new("readelf").arg("-dW").arg(&library)).expect(0);
+    assert!(
+        !ran.stdout.contains("RELACOUNT") && ran.stdout.contains("[/a]"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]
-fn nul_is_refused() {
+fn values_that_cannot_be_stored_are_refused() {
+    let test = "elf::hostile::values_that_cannot_be_stored_are_refused";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
     let dir = support::dir();
-    let file = dir.path().join("file");
-    std::fs::write(&file, header(2, 1, 3, 62)).unwrap();
-    let error = elf::set_runpath(&file, "/a\0b").unwrap_err().render();
-    assert!(
-        error.contains("expected a text without NUL, found `/a\\u{0}b`"),
-        "{error}"
-    );
+    let program = dir.path().join("program");
+    target.compile("int main(void) { return 0; }", &[], &program);
+    let bytes = std::fs::read(&program).unwrap();
+    let needed = |name: &str| Edit {
+        add_needed: vec![name.to_owned()],
+        ..Edit::default()
+    };
+    for (edit, message) in [
+        (
+            Edit::runpath("/a\0b"),
+            "cannot set RUNPATH: expected a text without NUL, found `/a\\u{0}b`",
+        ),
+        (
+            Edit::runpath(&"x".repeat(1 << 20)),
+            "cannot set RUNPATH: expected less than 1048576 bytes, found `xxx",
+        ),
+        (
+            Edit::interpreter("a\0"),
+            "cannot set the interpreter: expected a text without NUL",
+        ),
+        (
+            Edit::interpreter(""),
+            "cannot set the interpreter: expected a name, found ``",
+        ),
+        (
+            Edit::interpreter(&"x".repeat(4096)),
+            "cannot set the interpreter: expected less than 4096 bytes",
+        ),
+        (needed(""), "cannot add NEEDED: expected a name, found ``"),
+    ] {
+        let error = elf::edit(&program, &edit, Writing::InPlace).unwrap_err();
+        assert!(
+            error.is_rejected() && error.to_string().contains(message),
+            "{error}"
+        );
+        assert!(std::fs::read(&program).unwrap() == bytes);
+    }
+    // The longest ones are fine.
+    elf::edit(
+        &program,
+        &Edit::interpreter(&"x".repeat(4095)),
+        Writing::InPlace,
+    )
+    .unwrap();
+    elf::set_runpath(&program, &"x".repeat((1 << 20) - 1)).unwrap();
+    let facts = elf::read(&program).unwrap().unwrap();
+    assert_eq!(facts.interpreter.map(|path| path.len()), Some(4095));
+    assert_eq!(facts.runpath.map(|path| path.len()), Some((1 << 20) - 1));
 }
 
 #[test]
@@ -246,7 +307,7 @@ fn command_reports_every_file_and_the_gravest_problem() {
     std::fs::write(&text, "text").unwrap();
     let run = |words: &[&str], files: &[&Path]| {
         support::run(
-            std::process::Command::new(support::program())
+            Command::new(support::program())
                 .arg("elf")
                 .args(words)
                 .args(files),
@@ -284,7 +345,7 @@ fn command_reports_every_file_and_the_gravest_problem() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = std::process::Command::new(support::program());
+        let mut command = Command::new(support::program());
         command.arg("elf").args(words).arg(&library).stdout(writer);
         assert!(command.status().unwrap().success(), "{words:?}");
     }

@@ -96,13 +96,13 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         let strings = request.longer_strings()?;
         draft.set_entries(request, strings.old_size)?;
         pieces.push(Piece::Fill(0, pad));
-        pieces.extend(strings.pieces);
         len += pad;
         draft.set_strings(strings.section, offset + len, vaddr + len, strings.size);
-        len = len.checked_add(strings.size).ok_or_else(overflow)?;
         if let Some(dead) = &request.dead {
-            draft.blank(0, dead);
+            strings.blank(&mut draft, dead, offset + len);
         }
+        pieces.extend(strings.pieces);
+        len = len.checked_add(strings.size).ok_or_else(overflow)?;
     }
     draft.write_in_place(request.in_place.iter().cloned());
     if vaddr.checked_add(len).is_none_or(|end| end > ADDRESS_MAX) {
