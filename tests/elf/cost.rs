@@ -131,10 +131,10 @@ fn memory_does_not_grow_with_the_file() {
     let dir = support::dir();
     let measure = measure(&target, dir.path());
     let library = dir.path().join("large.so");
-    // 40 MB each: zeros, device code, what no segment has, and a long name.
+    // 40 MB each: zeros, data, and what no segment has.
     let source = r#"
         char zeros[40000000];
-        __asm__(".section .nv_fatbin,\"a\"\n.fill 5000000, 8, 1\n.section .debug_x,\"\"\n.fill 5000000, 8, 2\n.text\n");
+        __asm__(".section .data_x,\"a\"\n.fill 5000000, 8, 1\n.section .debug_x,\"\"\n.fill 5000000, 8, 2\n.text\n");
     "#;
     let flags = [
         "-shared",

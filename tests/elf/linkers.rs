@@ -155,7 +155,7 @@ fn device_code_behind_the_headers_stays() {
     let dir = support::dir();
     let library = dir.path().join("libdevice.so");
     let script = dir.path().join("order.ld");
-    let order = "SECTIONS { .nv_fatbin : { *(.nv_fatbin) } } INSERT BEFORE .note.gnu.build-id;";
+    let order = "SECTIONS { .nv_fatbin : { *(.nv_fatbin) } } INSERT BEFORE .gnu.hash;";
     std::fs::write(&script, order).unwrap();
     // One cubin for sm_90, empty but for its padding, and the pointer to it that the runtime follows.
     let source = r#"
@@ -174,7 +174,8 @@ fn device_code_behind_the_headers_stays() {
     let flags = [
         "-shared",
         "-fPIC",
-        "-Wl,-soname,libdevice.so",
+        "-Wl,-soname,libdevice.so,--build-id=none,--hash-style=gnu",
+        "-fcf-protection=none",
         &order,
         &link,
         "-lfar",
