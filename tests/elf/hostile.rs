@@ -337,6 +337,14 @@ fn command_reports_every_file_and_the_gravest_problem() {
         (&json[0]["soname"], &json[0]["runpath"]),
         (&"libvalue.so".into(), &"/x:$ORIGIN".into())
     );
+    assert_eq!(
+        (
+            &json[0]["rung"],
+            &json[0]["refusal"],
+            &json[0]["misalignedSegments"]
+        ),
+        (&"S2".into(), &serde_json::Value::Null, &0.into())
+    );
     // Whoever reads the output may go away early, as `head` does.
     for words in [
         &["show"][..],
@@ -363,4 +371,103 @@ fn command_reports_every_file_and_the_gravest_problem() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn command_edits_many_files_at_once() {
+    let test = "elf::hostile::command_edits_many_files_at_once";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let program = dir.path().join("program");
+    target.compile("int main(void) { return 0; }", &[], &program);
+    let mut files: Vec<_> = (0..40)
+        .map(|i| dir.path().join(format!("copy-{i}")))
+        .collect();
+    for file in &files {
+        std::fs::copy(&program, file).unwrap();
+    }
+    // One is no ELF file, another has no interpreter.
+    std::fs::write(&files[20], "text").unwrap();
+    target.compile("int value;", &["-shared", "-fPIC"], &files[30]);
+    let mut command = Command::new(support::program());
+    command.args([
+        "elf",
+        "set-interpreter",
+        "/a/loader/with/a/longer/name/ld.so",
+    ]);
+    let ran = support::run(command.args(&files)).expect(1);
+    for reason in [
+        "copy-20: cannot set the interpreter: expected a dynamic",
+        "copy-30: cannot set the interpreter: expected a file with an interpreter, found none",
+    ] {
+        assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+    }
+    files.remove(30);
+    files.remove(20);
+    let named: Vec<_> = ran
+        .stdout
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        .collect();
+    let wanted: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_eq!(named, wanted, "the lines follow the files");
+    for file in &files {
+        let facts = elf::read(file).unwrap().unwrap();
+        assert_eq!(
+            facts.interpreter.as_deref(),
+            Some("/a/loader/with/a/longer/name/ld.so")
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_edited_is_shown() {
+    let test = "elf::hostile::what_cannot_be_edited_is_shown";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let show = |file: &Path| {
+        let mut command = Command::new(support::program());
+        support::run(command.args(["elf", "show"]).arg(file))
+            .expect(0)
+            .stdout
+    };
+    let library = dir.path().join("library.so");
+    let flags = [
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-Wl,--spare-dynamic-tags=0",
+    ];
+    target.compile("int value = 1;", &flags, &library);
+    let shown = show(&library);
+    assert!(
+        shown.contains(
+            "  rung          none: cannot set RUNPATH: the dynamic section has no free entry"
+        ),
+        "{shown}"
+    );
+    // A segment that older loaders refuse: aligned to 2 MiB, congruent modulo 4 kB only.
+    target.compile("int value = 1;", &["-shared", "-fPIC"], &library);
+    let mut bytes = std::fs::read(&library).unwrap();
+    let last_load = (0..usize::from(bytes[56]))
+        .map(|i| 64 + 56 * i)
+        .rfind(|at| bytes[*at] == 1)
+        .unwrap();
+    bytes[last_load + 48..last_load + 56].copy_from_slice(&(1_u64 << 21).to_le_bytes());
+    std::fs::write(&library, &bytes).unwrap();
+    let shown = show(&library);
+    assert!(
+        shown.contains("  segments      1 not congruent (glibc before 2.35 refuses the file)\n"),
+        "{shown}"
+    );
+    let object = dir.path().join("object.o");
+    target.compile("int value = 1;", &["-c"], &object);
+    assert!(!show(&object).contains("rung"), "{}", show(&object));
 }
