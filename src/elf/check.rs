@@ -8,7 +8,6 @@ use object::elf::DynamicTag;
 use super::error::ElfError;
 use super::image::{
     DYNAMIC_LEN, Dynamic, HEADER_LEN, Header, SECTION_LEN, SEGMENT_LEN, Section, Segment, range,
-    touch,
 };
 use super::read::Facts;
 use super::source::Source;
