@@ -1,10 +1,14 @@
 //! The rules that an edit relies on and must keep: judged before anything is written, and again on what was written.
 
+use std::ops::Range;
+
 use object::elf;
 use object::elf::DynamicTag;
 
 use super::error::ElfError;
-use super::image::{Dynamic, HEADER_LEN, Header, SEGMENT_LEN, Section, Segment, range};
+use super::image::{
+    DYNAMIC_LEN, Dynamic, HEADER_LEN, Header, SECTION_LEN, SEGMENT_LEN, Section, Segment, range,
+};
 use super::read::Facts;
 use super::source::Source;
 use super::strings::Table;
@@ -191,6 +195,51 @@ impl Image {
                     "a PT_PHDR that describes the program headers",
                     found,
                 ));
+            }
+        }
+        self.judge_overlaps(source)
+    }
+
+    /// A write to one table must not change another.
+    fn judge_overlaps(&self, source: &Source) -> Result<(), ElfError> {
+        let header = &self.header;
+        let sections_len = header.section_count.saturating_mul(SECTION_LEN);
+        let mut tables = vec![
+            ("the file header", Some(0..HEADER_LEN)),
+            (
+                "the program headers",
+                Some(header.segments_offset..self.segments_end()),
+            ),
+            (
+                "the section headers",
+                range(header.sections_offset, sections_len),
+            ),
+        ];
+        if let Some(table) = &self.table {
+            let len = (table.entries.len() as u64).saturating_mul(DYNAMIC_LEN);
+            let strings = range(table.strings_offset, table.strings_size);
+            tables.push(("the dynamic section", range(table.offset, len)));
+            tables.push(("the dynamic string table", strings));
+        }
+        let interpreter = self.interpreter().map(Segment::file_range);
+        tables.extend(interpreter.map(|bytes| ("the interpreter's name", bytes)));
+        for symbols in self
+            .sections
+            .iter()
+            .filter(|section| section.kind == elf::SHT_SYMTAB)
+        {
+            tables.push(("the symbol table", range(symbols.offset, symbols.size)));
+        }
+        let placed = tables
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((bytes?, name)));
+        let mut placed: Vec<(Range<u64>, &str)> =
+            placed.filter(|(bytes, _)| !bytes.is_empty()).collect();
+        placed.sort_by_key(|(bytes, _)| bytes.start);
+        for ((before, first), (behind, second)) in placed.iter().zip(placed.iter().skip(1)) {
+            if behind.start < before.end {
+                let found = format!("{second} over {first}");
+                return Err(source.damaged("tables", "none over another", found));
             }
         }
         Ok(())

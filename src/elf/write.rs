@@ -342,7 +342,7 @@ mod tests {
             (10, 40),
             (3 << 20, 5),
             (3 << 20, 2 << 20),
-            ((1 << 20) + 1, 1),
+            ((1 << 20) + 1, 2),
         ] {
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("file");
