@@ -121,7 +121,7 @@ typedef struct crd_host {
     int (*import)(crd_call *, crd_value path, crd_value *value);
     /* `builtins.readFile`: the content (any bytes but NUL), and the first store path in its context (or empty). */
     int (*read_file)(crd_call *, crd_value path, crd_text *bytes, crd_text *context);
-    /* Opens a regular file that the evaluator lets through, for reading; the core closes it. `in_store` is 1 when it lies
+    /* Opens a file of any kind that the evaluator lets through, for reading, without waiting; the core closes it. `in_store` is 1 when it lies
        in the store, where files do not change. */
     int (*open_file)(crd_call *, crd_value path, int32_t *fd, int32_t *in_store);
     /* Makes the tape's value the result of the builtin. */

@@ -99,6 +99,15 @@ using Place = const Pos *;
 inline const Place nowhere = &noPos;
 #endif
 
+inline bool isKnown(Place place)
+{
+#if NIX_MINOR >= 9
+    return bool(place);
+#else
+    return bool(*place);
+#endif
+}
+
 // Calls `use(file, line, column)` if it is known where.
 template<class F> void atPlace([[maybe_unused]] EvalState & state, Place place, F use)
 {

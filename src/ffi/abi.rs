@@ -262,7 +262,7 @@ impl<'c> Host<'c> {
         })
     }
 
-    /// The regular file at `path`, opened after the evaluator let it through; and whether it lies in the store.
+    /// The file at `path`, of any kind, opened after the evaluator let it through; and whether it lies in the store.
     pub(super) fn open_file(&self, path: Value) -> Result<(File, bool), Stop> {
         let (mut fd, mut in_store) = (-1, 0);
         call!(self, open_file, path.0, &mut fd, &mut in_store)?;

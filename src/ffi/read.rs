@@ -101,7 +101,8 @@ fn expression(host: &Host<'_>, kind: Kind, path: Value) -> Result<(), Stop> {
     let value = host.import(path)?;
     let node = view::Node::new(host, value);
     if let Some(shape) = manifest::shape(kind.name()) {
-        view::refuse(manifest::errors(&shape.rule, Some(shape.name), node)?)?;
+        let name = host.path_name(path)?;
+        view::refuse(manifest::errors(&shape.rule, node)?, &name)?;
     }
     host.give(value)
 }

@@ -93,6 +93,17 @@ fn verify_file(host: &Host<'_>, [argument]: [Value; 1]) -> Result<(), Stop> {
     };
     let name = host.path_name(path)?;
     let (file, in_store) = host.open_file(path)?;
+    let kind = file.metadata().map(|status| status.file_type());
+    if let Some(found) = kind.ok().filter(|kind| !kind.is_file()) {
+        let found = if found.is_dir() {
+            "a directory"
+        } else {
+            "a special file"
+        };
+        return Err(Stop::Argument(format!(
+            "{name}: expected a regular file, found {found}"
+        )));
+    }
     let known = match Identity::of(&file) {
         Some(identity) if in_store => Some((identity, expected.clone())),
         _ => None,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::abi::{self, Host, Stop, Value};
 use crate::error::{Diagnostic, Error};
-use crate::shape::{self, Findings, Seen, Spot, View};
+use crate::shape::{self, Findings, More, Seen, Spot, View};
 use crate::text;
 
 /// A Nix value to be judged. It is forced when it is looked at, and what is in it only when that is.
@@ -12,11 +12,34 @@ use crate::text;
 pub(super) struct Node<'h, 'c> {
     host: &'h Host<'c>,
     value: Value,
+    context: Context,
+}
+
+/// What becomes of string context.
+#[derive(Clone, Copy)]
+enum Context {
+    /// It stays with the value, which is handed on as it is.
+    Stays,
+    /// A string that has some is refused: only its text would be used.
+    Refused,
 }
 
 impl<'h, 'c> Node<'h, 'c> {
     pub(super) fn new(host: &'h Host<'c>, value: Value) -> Node<'h, 'c> {
-        Node { host, value }
+        Node {
+            host,
+            value,
+            context: Context::Stays,
+        }
+    }
+
+    /// A value of which only the text is used: no string in it may refer to a store path.
+    pub(super) fn plain(host: &'h Host<'c>, value: Value) -> Node<'h, 'c> {
+        Node {
+            host,
+            value,
+            context: Context::Refused,
+        }
     }
 }
 
@@ -30,24 +53,32 @@ impl<'h, 'c> View for Node<'h, 'c> {
     const LIST: &'static str = "a list";
 
     fn look(self) -> Result<Seen<Self>, Stop> {
-        let Node { host, value } = self;
-        Ok(match host.look(value)? {
+        let host = self.host;
+        Ok(match host.look(self.value)? {
             abi::Seen::Null => Seen::Null,
             abi::Seen::Bool(value) => Seen::Bool(value),
             abi::Seen::Int(value) => Seen::Int(value),
             abi::Seen::Float(value) => Seen::Float(value),
-            // Its context stays with the value, which is handed on as it is.
+            abi::Seen::String(abi::Text {
+                context: Some(store_path),
+                ..
+            }) if matches!(self.context, Context::Refused) => {
+                return Err(Stop::Argument(format!(
+                    "expected strings that do not refer to a store path, found one that refers to {}",
+                    text::quote_bytes(store_path)
+                )));
+            }
             abi::Seen::String(text) => match std::str::from_utf8(text.bytes) {
                 Ok(text) => Seen::Text(Cow::Borrowed(text)),
                 Err(_) => Seen::Other("a string that is not UTF-8"),
             },
             abi::Seen::List(items) => Seen::List(Items {
-                host,
+                list: self,
                 items,
                 next: 0,
             }),
             abi::Seen::Attrs(attrs) => Seen::Record(Members {
-                host,
+                set: self,
                 attrs,
                 next: 0,
             }),
@@ -61,7 +92,7 @@ impl<'h, 'c> View for Node<'h, 'c> {
 /// The attributes of a set, in the order of their names.
 #[derive(Clone)]
 pub(super) struct Members<'h, 'c> {
-    host: &'h Host<'c>,
+    set: Node<'h, 'c>,
     attrs: abi::Attrs<'c>,
     next: usize,
 }
@@ -72,14 +103,14 @@ impl<'h, 'c> Iterator for Members<'h, 'c> {
     fn next(&mut self) -> Option<Self::Item> {
         let (name, value) = self.attrs.get(self.next)?;
         self.next += 1;
-        Some((name, Node::new(self.host, value)))
+        Some((name, Node { value, ..self.set }))
     }
 }
 
 /// The items of a list, in order.
 #[derive(Clone)]
 pub(super) struct Items<'h, 'c> {
-    host: &'h Host<'c>,
+    list: Node<'h, 'c>,
     items: abi::Items<'c>,
     next: usize,
 }
@@ -90,19 +121,23 @@ impl<'h, 'c> Iterator for Items<'h, 'c> {
     fn next(&mut self) -> Option<Self::Item> {
         let value = self.items.get(self.next)?;
         self.next += 1;
-        Some(Node::new(self.host, value))
+        Some(Node { value, ..self.list })
     }
 }
 
-/// `findings` with the positions of the attributes they are about, sorted by place; and how many there are besides.
-pub(super) fn diagnose(findings: Findings<Node<'_, '_>>) -> Result<(Vec<Diagnostic>, usize), Stop> {
+/// `findings` with the positions of the attributes they are about, sorted by place; and how many there are besides. `file`
+/// is the name of the file that the value comes from, for what has no position of its own; empty if it comes from none.
+pub(super) fn diagnose(
+    findings: Findings<Node<'_, '_>>,
+    file: &str,
+) -> Result<(Vec<Diagnostic>, More), Stop> {
     let (findings, more) = findings.into_parts();
     let mut out = Vec::with_capacity(findings.len());
     for finding in findings {
         let (Spot::Value(node) | Spot::KeyOf(node)) = finding.spot;
         let (file, position) = match node.host.position(node.value)? {
             Some((file, position)) => (file, Some(position)),
-            None => (String::new(), None),
+            None => (file.to_owned(), None),
         };
         out.push(Diagnostic {
             severity: finding.severity,
@@ -120,14 +155,14 @@ pub(super) fn diagnose(findings: Findings<Node<'_, '_>>) -> Result<(Vec<Diagnost
     Ok((out, more))
 }
 
-/// Fails if there are findings, with all of them.
-pub(super) fn refuse(findings: Findings<Node<'_, '_>>) -> Result<(), Stop> {
+/// Fails if there are findings, with all of them; `file` as for [`diagnose`].
+pub(super) fn refuse(findings: Findings<Node<'_, '_>>, file: &str) -> Result<(), Stop> {
     if findings.is_empty() {
         return Ok(());
     }
-    let (diagnostics, more) = diagnose(findings)?;
+    let (diagnostics, more) = diagnose(findings, file)?;
     match Error::from_problems(diagnostics) {
-        Some(error) => Err(Stop::Judged(error.and_more(more))),
+        Some(error) => Err(Stop::Judged(error.and_more(more.errors))),
         None => Ok(()),
     }
 }

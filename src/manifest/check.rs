@@ -9,7 +9,7 @@ use super::shapes::{self, RELEASE_FIELDS, VARIANT_ENDING};
 use super::{Archive, Entries, Judged, Manifest, Release, Variants, Version};
 use crate::error::{Diagnostic, Error, Kind as Fault, Problem, Severity};
 use crate::hash::{Md5, Sha256};
-use crate::shape::{Expression, Findings, Rule, Seen, View, judge};
+use crate::shape::{Expression, Findings, More, Rule, Seen, View, judge_with};
 use crate::text;
 
 /// The kinds of files.
@@ -99,14 +99,18 @@ pub struct Report {
     /// What is wrong or odd, sorted by place.
     pub diagnostics: Vec<Diagnostic>,
     /// How many problems there are besides, too many to keep.
-    pub more: usize,
+    pub more: More,
 }
 
 impl Report {
-    /// How many of the diagnostics are of this severity.
+    /// How many problems of this severity there are, kept or not.
     pub fn count(&self, severity: Severity) -> usize {
         let is_meant = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
-        self.diagnostics.iter().filter(is_meant).count()
+        let more = match severity {
+            Severity::Error => self.more.errors,
+            Severity::Warning => self.more.warnings,
+        };
+        self.diagnostics.iter().filter(is_meant).count() + more
     }
 }
 
@@ -121,7 +125,7 @@ pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
                 shape: kind.unwrap_or(Kind::Redistrib).name(),
                 members: 0,
                 diagnostics: vec![*diagnostic],
-                more: 0,
+                more: More::default(),
             };
         }
     };
@@ -142,8 +146,10 @@ pub fn inspect(text: &[u8], file: &str, judging: Judging<'_>) -> Report {
             .product
             .or(folder.filter(|folder| PRODUCTS.contains(folder))),
     };
-    let Ok(mut findings) = judge(rule, tape.root());
-    let Ok(()) = obey(base, tape.root(), Scope::All(said), &mut findings);
+    let scope = Scope::All(said);
+    let Ok(findings) = judge_with(rule, tape.root(), |held, findings| {
+        laws::hold(&held, scope, findings)
+    });
     let (diagnostics, more) = tape.diagnose(file, findings.without_echoes());
     let members = tape.root().members().map_or(0, |members| {
         members
@@ -169,7 +175,8 @@ pub fn read_shape(text: &[u8], file: &str) -> Result<Expression, Report> {
         diagnostics,
         more,
     };
-    let tape = Tape::try_parse(text, file).map_err(|diagnostic| refused(vec![*diagnostic], 0))?;
+    let tape = Tape::try_parse(text, file)
+        .map_err(|diagnostic| refused(vec![*diagnostic], More::default()))?;
     let Ok(read) = Expression::read(shapes::TABLE, tape.root());
     let (read, findings) = match read {
         Ok(expression) => (Some(expression), Findings::default()),
@@ -201,17 +208,15 @@ const PRODUCTS: &[&str] = &[
     "tensorrt",
 ];
 
-/// Holds `value` against `rule` and the laws of the named shape `base`: what any door does with any value.
+/// Holds `value` against `rule` and the laws of its records, errors and warnings: what any door does with any value.
 ///
 /// # Errors
 /// The first value that cannot be looked at.
-pub fn problems<V: View>(
-    rule: &Rule,
-    base: Option<&'static str>,
-    value: V,
-) -> Result<Findings<V>, V::Failure> {
-    let mut findings = judge(rule, value)?;
-    obey(base, value, Scope::All(Said::default()), &mut findings)?;
+pub fn problems<V: View>(rule: &Rule, value: V) -> Result<Findings<V>, V::Failure> {
+    let scope = Scope::All(Said::default());
+    let findings = judge_with(rule, value, |held, findings| {
+        laws::hold(&held, scope, findings)
+    })?;
     Ok(findings.without_echoes())
 }
 
@@ -219,30 +224,10 @@ pub fn problems<V: View>(
 ///
 /// # Errors
 /// Those of [`problems`].
-pub fn errors<V: View>(
-    rule: &Rule,
-    base: Option<&'static str>,
-    value: V,
-) -> Result<Findings<V>, V::Failure> {
-    let mut findings = judge(rule, value)?;
-    obey(base, value, Scope::Errors, &mut findings)?;
-    Ok(findings)
-}
-
-/// Holds `value` against what goes beyond the rule of the shape `base`.
-fn obey<V: View>(
-    base: Option<&str>,
-    value: V,
-    scope: Scope<'_>,
-    findings: &mut Findings<V>,
-) -> Result<(), V::Failure> {
-    match base {
-        Some("redistrib") => laws::redistrib(value, scope, findings),
-        Some("feature") => laws::feature(value, scope, findings),
-        Some("releases") => laws::releases(value, scope, findings),
-        Some("releasesByPlatform") => laws::releases_by_platform(value, scope, findings),
-        _ => Ok(()),
-    }
+pub fn errors<V: View>(rule: &Rule, value: V) -> Result<Findings<V>, V::Failure> {
+    judge_with(rule, value, |held, findings| {
+        laws::hold(&held, Scope::Errors, findings)
+    })
 }
 
 /// A JSON text that passed, still as a tape: what the evaluator is given.
@@ -369,7 +354,7 @@ fn checked_tape<'t>(kind: Kind, text: &'t [u8], file: &str) -> Result<Tape<'t>, 
     let tape = Tape::parse(text, file)?;
     let shape = shapes::shape(kind.name());
     let rule = shape.map_or(&Rule::Anything, |shape| &shape.rule);
-    let Ok(findings) = errors(rule, Some(kind.name()), tape.root());
+    let Ok(findings) = errors(rule, tape.root());
     tape.report(file, findings)?;
     Ok(tape)
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::{parse, syntax};
 use crate::error::{Diagnostic, Error};
-use crate::shape::{Findings, Rule, Seen, Step, View};
+use crate::shape::{Findings, More, Rule, Seen, Step, View};
 
 /// One token of a tape, in the order of the text. A container is followed by its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,7 +124,7 @@ impl<'t> Tape<'t> {
     /// # Errors
     /// Rejected: all problems, sorted by place; doubled keys and what else Nix would lose are among them.
     pub fn judge(&self, file: &str, rule: &Rule) -> Result<(), Error> {
-        let Ok(findings) = crate::shape::judge(rule, self.root());
+        let Ok(findings) = super::errors(rule, self.root());
         self.report(file, findings)
     }
 
@@ -138,7 +138,7 @@ impl<'t> Tape<'t> {
         }
         let (diagnostics, more) = self.diagnose(file, findings);
         match Error::from_problems(diagnostics) {
-            Some(error) => Err(error.and_more(more)),
+            Some(error) => Err(error.and_more(more.errors)),
             None => Ok(()),
         }
     }
@@ -148,7 +148,7 @@ impl<'t> Tape<'t> {
         &self,
         file: &str,
         findings: Findings<Node<'_, 't>>,
-    ) -> (Vec<Diagnostic>, usize) {
+    ) -> (Vec<Diagnostic>, More) {
         syntax::diagnose(self, file, findings)
     }
 

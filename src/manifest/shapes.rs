@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::laws;
 use super::texts::{
     self, CUDA_ARCH, CUDA_CAPABILITY, DATE, FILE_NAME, HASH, LIB_SO_NAME, LINE, MAJOR, MAJOR_MINOR,
     MAJOR_MINOR_PATCH, MAJOR_MINOR_PATCH_BUILD, MD5, NAME, NIX32_HASH, RELATIVE_PATH, SHA256, SIZE,
@@ -434,6 +435,7 @@ pub(super) static REDISTRIB: Record = Record {
         rule: Rule::record(&REDISTRIB_RELEASE),
     },
     ordered: &[],
+    law: Some(laws::MANIFEST),
 };
 
 /// A release: what a manifest says of one package. Nested by variant exactly if it has a key that ends in `_variant`.
@@ -445,6 +447,7 @@ pub static REDISTRIB_RELEASE: Record = Record {
         Rule::record(&REDISTRIB_PACKAGE),
     ),
     ordered: &[],
+    law: Some(laws::RELEASE),
 };
 
 /// A release of archives of which perhaps nobody knows more than the SHA-256.
@@ -456,6 +459,7 @@ pub static BUILDABLE_RELEASE: Record = Record {
         Rule::record(&BUILDABLE_PACKAGE),
     ),
     ordered: &[],
+    law: Some(laws::RELEASE),
 };
 
 /// What a release says besides its archives.
@@ -502,6 +506,7 @@ static REDISTRIB_VARIANTS: Record = Record {
         rule: Rule::record(&REDISTRIB_PACKAGE),
     },
     ordered: &[],
+    law: None,
 };
 
 static BUILDABLE_VARIANTS: Record = Record {
@@ -512,6 +517,7 @@ static BUILDABLE_VARIANTS: Record = Record {
         rule: Rule::record(&BUILDABLE_PACKAGE),
     },
     ordered: &[],
+    law: None,
 };
 
 static REDISTRIB_PACKAGE: Record = Record {
@@ -524,6 +530,7 @@ static REDISTRIB_PACKAGE: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static BUILDABLE_PACKAGE: Record = Record {
@@ -541,6 +548,7 @@ static BUILDABLE_PACKAGE: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 const RELATIVE_PATH_FIELD: Field = Field::required(
@@ -561,6 +569,7 @@ static FEATURE: Record = Record {
         rule: Rule::record(&FEATURE_RELEASE),
     },
     ordered: &[],
+    law: None,
 };
 
 static FEATURE_RELEASE: Record = Record {
@@ -571,6 +580,7 @@ static FEATURE_RELEASE: Record = Record {
         rule: Rule::record(&FEATURE_PACKAGE),
     },
     ordered: &[],
+    law: Some(laws::PLATFORMS),
 };
 
 static FEATURE_PACKAGE: Record = Record {
@@ -609,6 +619,7 @@ static FEATURE_PACKAGE: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static OUTPUTS: Either = Either {
@@ -648,6 +659,7 @@ static SIX_OUTPUTS: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static ARCHITECTURES: Either = Either {
@@ -660,6 +672,7 @@ static ARCHITECTURES: Either = Either {
             rule: Rule::list(&Rule::Text(Ref::Static(&CUDA_ARCH))),
         },
         ordered: &[],
+        law: None,
     }),
 };
 
@@ -673,6 +686,7 @@ static LIBRARIES: Either = Either {
             rule: Rule::list(&Rule::Text(Ref::Static(&LIB_SO_NAME))),
         },
         ordered: &[],
+        law: None,
     }),
 };
 
@@ -686,6 +700,7 @@ static PACKAGES: Either = Either {
             rule: Rule::list(&Rule::Text(Ref::Static(&NAME))),
         },
         ordered: &[],
+        law: None,
     }),
 };
 
@@ -703,6 +718,7 @@ static RELEASES: Record = Record {
         rule: Rule::record(&RELEASES_OF_PRODUCT),
     },
     ordered: &[],
+    law: None,
 };
 
 static RELEASES_OF_PRODUCT: Record = Record {
@@ -714,6 +730,7 @@ static RELEASES_OF_PRODUCT: Record = Record {
     )]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static RELEASES_BY_PLATFORM: Record = Record {
@@ -724,6 +741,7 @@ static RELEASES_BY_PLATFORM: Record = Record {
         rule: Rule::list(&Rule::Record(Ref::Static(&RELEASE_PACKAGE))),
     },
     ordered: &[],
+    law: Some(laws::RELEASES),
 };
 
 static RELEASE_PACKAGE: Record = Record {
@@ -763,6 +781,7 @@ static RELEASE_PACKAGE: Record = Record {
         high: "maxCudaVersion",
         compare: texts::compare_versions,
     }],
+    law: None,
 };
 
 #[cfg(test)]
@@ -775,7 +794,7 @@ mod tests {
         for shape in TABLE {
             let judged = |text: &str| {
                 let tape = Tape::parse(text.as_bytes(), "example").unwrap();
-                let Ok(findings) = super::super::errors(&shape.rule, Some(shape.name), tape.root());
+                let Ok(findings) = super::super::errors(&shape.rule, tape.root());
                 tape.report("example", findings)
                     .err()
                     .map(|error| error.render())

@@ -6,7 +6,7 @@ use serde_json::error::Category;
 
 use super::json::{Node, NoteKind, Tape};
 use crate::error::{Diagnostic, Severity};
-use crate::shape::{Finding, Findings, Path, Spot, Step};
+use crate::shape::{Finding, Findings, More, Path, Spot, Step};
 use crate::text::{self, Position};
 
 /// How deep values may nest, the outermost counting as 1; serde_json's own limit, which keeps the stack small.
@@ -152,12 +152,14 @@ pub(super) fn diagnose(
     tape: &Tape<'_>,
     file: &str,
     findings: Findings<Node<'_, '_>>,
-) -> (Vec<Diagnostic>, usize) {
+) -> (Vec<Diagnostic>, More) {
     let file = text::printable(file);
-    let (findings, more) = findings.into_parts();
+    let (findings, mut more) = findings.into_parts();
     let mut notes: Vec<_> = tape.notes.iter().collect();
     notes.sort_by_key(|note| note.cell);
-    let more = more.saturating_add(notes.len().saturating_sub(KEPT_NOTES));
+    more.errors = more
+        .errors
+        .saturating_add(notes.len().saturating_sub(KEPT_NOTES));
     notes.truncate(KEPT_NOTES);
     let mut cells = Vec::new();
     for finding in &findings {
@@ -201,7 +203,9 @@ pub(super) fn diagnose(
             hint,
             ..
         } = finding;
-        if let Some(number) = too_large(cell) {
+        if matches!(code, "type" | "value")
+            && let Some(number) = too_large(cell)
+        {
             found = format!("the number {number}");
         }
         out.push((

@@ -144,6 +144,9 @@ pub(super) static RELATIVE_PATH: Text = text(
     "a relative path that stays below the product's address",
     |path| match RelPath::check(path.strip_prefix(POOL).unwrap_or(path)) {
         Ok(()) => Ok(()),
+        Err(RelPathError::Empty | RelPathError::Absolute { .. }) if path.starts_with(POOL) => {
+            Err(format!("{} without a file in the pool", text::quote(path)))
+        }
         Err(RelPathError::Empty) => Err(empty()),
         Err(RelPathError::Absolute { .. }) => {
             Err(format!("the absolute path {}", text::quote(path)))
@@ -171,7 +174,7 @@ pub(super) static DATE: Text = text(
         false if date.is_empty() => Err(empty()),
         false => Err(text::quote(date)),
     },
-    r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))$",
+    r"^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))$|^([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29$",
 );
 
 /// An architecture as `cuobjdump` and NVCC name it: `sm_90a`.
@@ -320,7 +323,7 @@ pub(super) fn compare_versions(left: &str, right: &str) -> Option<Ordering> {
     Some(version(left)?.cmp(&version(right)?))
 }
 
-/// A day that is in the calendar. The 29th of February passes in every year: a typing error is elsewhere.
+/// A day that is in the calendar.
 fn judge_date(date: &str) -> bool {
     let number = |digits: &[u8]| {
         let mut value = 0_u32;
@@ -335,13 +338,14 @@ fn judge_date(date: &str) -> bool {
     let &[a, b, c, d, b'-', e, f, b'-', g, h] = date.as_bytes() else {
         return false;
     };
-    let (Some(_), Some(month), Some(day)) =
+    let (Some(year), Some(month), Some(day)) =
         (number(&[a, b, c, d]), number(&[e, f]), number(&[g, h]))
     else {
         return false;
     };
     let days = match month {
-        2 => 29,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
         4 | 6 | 9 | 11 => 30,
         1..=12 => 31,
         _ => 0,

@@ -14,7 +14,6 @@ use crate::manifest::{
 use crate::relpath::RelPath;
 use crate::shape::{
     Expression, Field, Finding, Findings, Path, Record, Ref, Rest, Rule, Seen, Spot, Test, Text,
-    judge,
 };
 use crate::text;
 
@@ -27,6 +26,7 @@ static PLAN: Record = Record {
     fields: Cow::Borrowed(&FIELDS),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 /// A plan for a release that comes from elsewhere: it says so in `releaseShape`.
@@ -35,6 +35,7 @@ static BUILDABLE_PLAN: Record = Record {
     fields: Cow::Borrowed(&BUILDABLE_FIELDS),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static FIELDS: [Field; 34] = fields(Rule::record(&REDISTRIB_RELEASE));
@@ -109,6 +110,7 @@ static CHECK: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 const fn required(name: &'static str, rule: Rule) -> Field {
@@ -127,6 +129,7 @@ static DEPENDENCIES: Record = Record {
         rule: Rule::text(&SEARCHED),
     },
     ordered: &[],
+    law: None,
 };
 
 static OUTPUTS: Record = Record {
@@ -145,6 +148,7 @@ static OUTPUTS: Record = Record {
     ]),
     rest: Rest::Refused,
     ordered: &[],
+    law: None,
 };
 
 static LABEL: Text = Text {
@@ -206,7 +210,7 @@ pub fn read(
         Some(BUILDABLE) => &BUILDABLE_PLAN,
         _ => &PLAN,
     };
-    let Ok(mut findings) = judge(&Rule::record(plan), tape.root());
+    let Ok(mut findings) = manifest::errors(&Rule::record(plan), tape.root());
     judge_checks(tape.root(), &mut findings);
     tape.report(file, findings)?;
     let unexpected = || PlanProblem::Unexpected {
@@ -287,8 +291,8 @@ fn judge_checks<'a, 't>(root: Node<'a, 't>, findings: &mut Findings<Node<'a, 't>
         };
         let Ok(expression) = Expression::read(TABLE, shape);
         let (part, found) = match expression {
-            Ok(Expression { rule, base }) => {
-                let Ok(found) = manifest::errors(&rule, base, value);
+            Ok(Expression { rule, .. }) => {
+                let Ok(found) = manifest::errors(&rule, value);
                 ("value", found)
             }
             Err(found) => ("shape", found),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use regex_lite::Regex;
 
-use super::judge::{Finding, Findings, Spot};
+use super::judge::{Finding, Findings, Spot, describe};
 use super::near::near;
 use super::place::Path;
 use super::rule::{Field, MOST_FIELDS, Need, Record, Ref, Rest, Rule, Test, Text};
@@ -49,7 +49,7 @@ const LEVELS: usize = 32;
 const PARTS: usize = 10_000;
 
 /// The keys of an expression that say something about it and nothing about values.
-const REMARKS: [&str; 4] = ["doc", "source", "examples", "what"];
+const REMARKS: [&str; 3] = ["doc", "source", "examples"];
 
 impl Expression {
     /// Reads `value`, an expression over the shapes of `table`. A name alone is one, and so is a set of these keys:
@@ -62,7 +62,8 @@ impl Expression {
     /// | `list`, `nullOr` | a list of these, `null` or this; stand alone |
     /// | `oneOf` | the strings it may be |
     /// | `matches` | a regular expression that must match the whole string, beside what it extends |
-    /// | `doc`, `source`, `examples`, `what` | remarks; `what` names a record in messages |
+    /// | `what` | what a record is called in messages, with its article |
+    /// | `doc`, `source`, `examples` | remarks |
     ///
     /// # Errors
     /// What is wrong with the expression itself, all of it; or a value that cannot be looked at.
@@ -129,9 +130,9 @@ impl<V: View> Reader<V> {
                 };
                 self.composed(value, keys, path, level)
             }
-            _ => {
+            seen => {
                 let expected = format!("the name of a shape, or {} that extends one", V::RECORD);
-                self.refuse(value, path, expected, "something else".to_owned(), None);
+                self.refuse(value, path, expected, describe(&seen), None);
                 Ok(None)
             }
         }
@@ -147,7 +148,10 @@ impl<V: View> Reader<V> {
         let names = self.table.iter().map(|shape| shape.name);
         let hint = match near(name, names.clone()) {
             Some(near) => format!("did you mean {}", text::quote(near)),
-            None => format!("the shapes are {}", names.collect::<Vec<_>>().join(", ")),
+            None => format!(
+                "the shapes are {}",
+                names.map(text::quote).collect::<Vec<_>>().join(", ")
+            ),
         };
         let expected = "the name of a shape".to_owned();
         self.refuse(value, path, expected, text::quote(name), Some(hint));
@@ -260,9 +264,14 @@ impl<V: View> Reader<V> {
                 self.refuse(value, path, expected, "both".to_owned(), None);
                 return Ok(None);
             }
+            if keys.one_of.is_some() && keys.matches.is_some() {
+                let expected = "one of `oneOf` and `matches`".to_owned();
+                self.refuse(value, path, expected, "both".to_owned(), None);
+                return Ok(None);
+            }
             return self.restricted(value, base, &keys, path);
         }
-        if keys.fields.is_none() && keys.each.is_none() {
+        if keys.fields.is_none() && keys.each.is_none() && keys.what.is_none() {
             return Ok(base);
         }
         self.record(value, base, &keys, path, inner)
@@ -311,24 +320,21 @@ impl<V: View> Reader<V> {
                 return Ok(None);
             };
             let path = path.key("matches");
-            let Seen::Text(pattern) = matches.look()? else {
-                let expected = "a regular expression (a string)".to_owned();
-                self.refuse(matches, &path, expected, "something else".to_owned(), None);
-                return Ok(None);
+            let pattern = match matches.look()? {
+                Seen::Text(pattern) => pattern,
+                seen => {
+                    let expected = "a regular expression (a string)".to_owned();
+                    self.refuse(matches, &path, expected, describe(&seen), None);
+                    return Ok(None);
+                }
             };
             let pattern = pattern.as_ref();
-            match Regex::new(&format!("^(?:{pattern})$")) {
+            // Alone first: `a)|(?:b` is one only in brackets.
+            let whole = Regex::new(pattern).and_then(|_| Regex::new(&format!("^(?:{pattern})$")));
+            match whole {
                 Ok(regex) => Text {
-                    expected: format!(
-                        "{} that matches {}",
-                        if base.expected.is_empty() {
-                            "a string"
-                        } else {
-                            &base.expected
-                        },
-                        text::quote(pattern)
-                    )
-                    .into(),
+                    expected: format!("{} that matches {}", base.expected, text::quote(pattern))
+                        .into(),
                     pattern: None,
                     test: Test::Matches { base, regex },
                 },
@@ -361,15 +367,17 @@ impl<V: View> Reader<V> {
         if let Seen::List(items) = value.look()? {
             for (number, item) in items.enumerate() {
                 let path = path.item(number);
-                let Seen::Text(text) = item.look()? else {
-                    self.refuse(
-                        item,
-                        &path,
-                        "a string".to_owned(),
-                        "something else".to_owned(),
-                        None,
-                    );
-                    return Ok(None);
+                self.parts = self.parts.saturating_add(1);
+                let text = match item.look()? {
+                    Seen::Text(text) if self.parts <= PARTS => text,
+                    seen => {
+                        let found = match seen {
+                            Seen::Text(_) => format!("more than {PARTS} parts"),
+                            seen => describe(&seen),
+                        };
+                        self.refuse(item, &path, "a string".to_owned(), found, None);
+                        return Ok(None);
+                    }
                 };
                 if let Err(found) = base.judge(text.as_ref()) {
                     self.refuse(item, &path, base.expected.to_string(), found, None);
@@ -380,7 +388,11 @@ impl<V: View> Reader<V> {
         }
         if texts.is_empty() {
             let expected = format!("{} of strings, not empty", V::LIST);
-            self.refuse(value, path, expected, "something else".to_owned(), None);
+            let found = match value.look()? {
+                Seen::List(_) => "an empty one".to_owned(),
+                seen => describe(&seen),
+            };
+            self.refuse(value, path, expected, found, None);
             return Ok(None);
         }
         Ok(Some(texts))
@@ -395,18 +407,20 @@ impl<V: View> Reader<V> {
         level: usize,
     ) -> Result<Option<Expression>, V::Failure> {
         let outer = base.as_ref().and_then(|base| base.base);
-        let (mut what, mut fields, mut rest, ordered) = match base.map(|base| base.rule) {
+        let (mut what, mut fields, mut rest, ordered, law) = match base.map(|base| base.rule) {
             None => (
                 Cow::Borrowed("a record"),
                 Vec::new(),
                 Rest::Refused,
                 [].as_slice(),
+                None,
             ),
             Some(Rule::Record(record)) => (
                 record.what.clone(),
                 record.fields.to_vec(),
                 record.rest.clone(),
                 record.ordered,
+                record.law,
             ),
             Some(_) => {
                 let expected = "the shape of a record below `fields` or `each`".to_owned();
@@ -417,14 +431,21 @@ impl<V: View> Reader<V> {
         if let Some(said) = keys.what
             && let Seen::Text(said) = said.look()?
         {
-            what = text::printable(said.as_ref()).into();
+            what = text::printable(said.as_ref())
+                .chars()
+                .take(text::SHOWN_CHARS)
+                .collect::<String>()
+                .into();
         }
         if let Some(added) = keys.fields {
             let path = path.key("fields");
-            let Seen::Record(members) = added.look()? else {
-                let expected = format!("{} of shapes by field", V::RECORD);
-                self.refuse(added, &path, expected, "something else".to_owned(), None);
-                return Ok(None);
+            let members = match added.look()? {
+                Seen::Record(members) => members,
+                seen => {
+                    let expected = format!("{} of shapes by field", V::RECORD);
+                    self.refuse(added, &path, expected, describe(&seen), None);
+                    return Ok(None);
+                }
             };
             for (name, shape) in members {
                 let name = name.as_ref();
@@ -466,6 +487,7 @@ impl<V: View> Reader<V> {
                     fields: fields.into(),
                     rest,
                     ordered,
+                    law,
                 }
                 .into(),
             ),
@@ -558,6 +580,7 @@ fn replaced(rest: Rest, rule: Rule) -> Rest {
                         fields: record.fields.clone(),
                         rest: replaced(record.rest.clone(), rule.clone()),
                         ordered: record.ordered,
+                        law: record.law,
                     }
                     .into(),
                 ),

@@ -42,17 +42,36 @@ pub enum Spot<V> {
 #[derive(Debug)]
 pub struct Findings<V> {
     list: Vec<Finding<V>>,
+    errors: Tally,
+    warnings: Tally,
+}
+
+/// How many there are of one severity.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    kept: usize,
     more: usize,
 }
 
-/// How many differences are kept; the others are only counted. A hostile text of some megabytes can hold millions.
+/// How many differences of each severity are kept; the others are only counted. A hostile text of some megabytes can hold
+/// millions.
 const KEPT: usize = 10_000;
+
+/// How many differences there are besides those that were kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// Errors.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+}
 
 impl<V> Default for Findings<V> {
     fn default() -> Findings<V> {
         Findings {
             list: Vec::new(),
-            more: 0,
+            errors: Tally::default(),
+            warnings: Tally::default(),
         }
     }
 }
@@ -60,16 +79,21 @@ impl<V> Default for Findings<V> {
 impl<V> Findings<V> {
     /// Adds one.
     pub fn push(&mut self, finding: Finding<V>) {
-        if self.list.len() < KEPT {
-            self.list.push(finding);
-        } else {
-            self.count();
-        }
+        self.push_with(finding.severity, || finding);
     }
 
-    /// Counts one without keeping it.
-    fn count(&mut self) {
-        self.more = self.more.saturating_add(1);
+    /// Adds the one that `make` makes, which is not asked when there are enough.
+    pub fn push_with(&mut self, severity: Severity, make: impl FnOnce() -> Finding<V>) {
+        let tally = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if tally.kept < KEPT {
+            tally.kept += 1;
+            self.list.push(make());
+        } else {
+            tally.more = tally.more.saturating_add(1);
+        }
     }
 
     /// Drops the warnings about values that are wrong as well: what is wrong with them comes first.
@@ -97,7 +121,8 @@ impl<V> Findings<V> {
             };
             self.push(Finding { path, ..finding });
         }
-        self.more = self.more.saturating_add(part.more);
+        self.errors.more = self.errors.more.saturating_add(part.errors.more);
+        self.warnings.more = self.warnings.more.saturating_add(part.warnings.more);
     }
 
     /// Are there none?
@@ -106,9 +131,25 @@ impl<V> Findings<V> {
     }
 
     /// Those that were kept, in the order they were found; and how many there are besides.
-    pub fn into_parts(self) -> (Vec<Finding<V>>, usize) {
-        (self.list, self.more)
+    pub fn into_parts(self) -> (Vec<Finding<V>>, More) {
+        let more = More {
+            errors: self.errors.more,
+            warnings: self.warnings.more,
+        };
+        (self.list, more)
     }
+}
+
+/// A record that has a law ([`Record::law`]), judged already.
+pub struct Held<'h, V: View> {
+    /// The name of the law.
+    pub law: &'static str,
+    /// What the record must be.
+    pub record: &'h Record,
+    /// Its members.
+    pub members: V::Members,
+    /// Where it is.
+    pub path: &'h Path<'h>,
 }
 
 /// Holds `value` against `rule`; the findings are all there are, in the order of the rule, none if it fits.
@@ -116,18 +157,35 @@ impl<V> Findings<V> {
 /// # Errors
 /// The first value that cannot be looked at ([`View::look`]).
 pub fn judge<V: View>(rule: &Rule, value: V) -> Result<Findings<V>, V::Failure> {
+    judge_with(rule, value, |_, _| Ok(()))
+}
+
+/// [`judge`], asking `hold` of each record that has a law once the record itself was judged.
+///
+/// # Errors
+/// Those of [`judge`], and what `hold` fails with.
+pub fn judge_with<V: View>(
+    rule: &Rule,
+    value: V,
+    hold: impl FnMut(Held<'_, V>, &mut Findings<V>) -> Result<(), V::Failure>,
+) -> Result<Findings<V>, V::Failure> {
     let mut judge = Judge {
         findings: Findings::default(),
+        hold,
     };
     judge.value(rule, value, &Path::ROOT)?;
     Ok(judge.findings)
 }
 
-struct Judge<V> {
+struct Judge<V, H> {
     findings: Findings<V>,
+    hold: H,
 }
 
-impl<V: View> Judge<V> {
+impl<V: View, H> Judge<V, H>
+where
+    H: FnMut(Held<'_, V>, &mut Findings<V>) -> Result<(), V::Failure>,
+{
     fn value(&mut self, rule: &Rule, value: V, path: &Path<'_>) -> Result<(), V::Failure> {
         match rule {
             Rule::Anything => Ok(()),
@@ -232,7 +290,19 @@ impl<V: View> Judge<V> {
                 );
             }
         }
-        self.ordered(record, members, path)
+        self.ordered(record, members.clone(), path)?;
+        match record.law {
+            Some(law) => {
+                let held = Held {
+                    law,
+                    record,
+                    members,
+                    path,
+                };
+                (self.hold)(held, &mut self.findings)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The members of a record with [`Rest::Marked`] that have no name of their own.
@@ -244,20 +314,19 @@ impl<V: View> Judge<V> {
     ) -> Result<(), V::Failure> {
         let Rest::Marked {
             key: key_rule,
-            ending,
             usual,
             marker,
             present,
             absent,
+            ..
         } = &record.rest
         else {
             return Ok(());
         };
-        let is_marker = |key: &str| key.ends_with(ending);
         let found = members
             .clone()
             .map(|(key, _)| key)
-            .find(|key| is_marker(key.as_ref()));
+            .find(|key| record.is_marker(key.as_ref()));
         let (rule, other) = match found {
             Some(_) => (present, absent),
             None => (absent, present),
@@ -268,15 +337,10 @@ impl<V: View> Judge<V> {
                 continue;
             }
             self.key(key_rule, key, member, path);
-            if is_marker(key) {
+            if record.is_marker(key) {
                 self.value(marker, member, &path.key(key))?;
-                continue;
-            }
-            let before = self.findings.list.len();
-            self.member(record, rule, key, member, path)?;
-            // With the other rule it would be fine: say that instead of all that differs from this one.
-            if self.findings.list.len() > before && fits(other, member) {
-                self.findings.list.truncate(before);
+            } else if looks_like(other, rule, member)? {
+                // Say that, and what is wrong with it as what it is, instead of all that differs from the rule.
                 let hint = match &found {
                     Some(key) => format!("should {} not be there?", text::quote(key.as_ref())),
                     None => format!("is {} missing?", text::quote(usual)),
@@ -284,6 +348,9 @@ impl<V: View> Judge<V> {
                 let (expected, found) = (describe_rule::<V>(rule), describe_rule::<V>(other));
                 let spot = Spot::Value(member);
                 self.push("nesting", spot, &path.key(key), expected, found, Some(hint));
+                self.value(other, member, &path.key(key))?;
+            } else {
+                self.member(record, rule, key, member, path)?;
             }
         }
         Ok(())
@@ -297,6 +364,9 @@ impl<V: View> Judge<V> {
     ) -> Result<(), V::Failure> {
         for pair in record.ordered {
             let text = |name: &str| -> Result<Option<(V, V::Text)>, V::Failure> {
+                if !matches!(record.rule_of(name, false), Some(Rule::Text(_))) {
+                    return Ok(None);
+                }
                 let mut members = members.clone();
                 let Some((_, member)) = members.find(|(key, _)| key.as_ref() == name) else {
                     return Ok(None);
@@ -347,8 +417,9 @@ impl<V: View> Judge<V> {
         self.value(rule, member, &path.key(key))?;
         if self.findings.list.len() > before
             && matches!(rule, Rule::Record(_))
-            && !matches!(member.look()?, Seen::Record(_))
             && let Some(name) = near(key, record.names())
+            && (!matches!(member.look()?, Seen::Record(_))
+                || matches!(record.rule_of(name, false), Some(Rule::Record(_))))
             && let Some(first) = self.findings.list.get_mut(before)
         {
             first.hint = Some(did_you_mean(name));
@@ -393,11 +464,8 @@ impl<V: View> Judge<V> {
         found: String,
         hint: Option<String>,
     ) {
-        if self.findings.list.len() >= KEPT {
-            // Its path would cost more than all that was judged.
-            return self.findings.count();
-        }
-        self.findings.push(Finding {
+        // The path of one that is only counted would cost more than all that was judged.
+        self.findings.push_with(Severity::Error, || Finding {
             severity: Severity::Error,
             code,
             spot,
@@ -448,11 +516,29 @@ impl Record {
     }
 }
 
-/// Does `value` follow `rule`, and is it more than a record without members, which fits nearly anything?
-fn fits<V: View>(rule: &Rule, value: V) -> bool {
-    let is_empty =
-        matches!(value.look(), Ok(Seen::Record(members)) if members.clone().next().is_none());
-    !is_empty && judge(rule, value).is_ok_and(|findings| findings.is_empty())
+/// Are the keys of `value` those of a record that follows `other`, and not of one that follows `rule`? Looks at no member
+/// further than its kind.
+fn looks_like<V: View>(other: &Rule, rule: &Rule, value: V) -> Result<bool, V::Failure> {
+    let (Rule::Record(other), Rule::Record(rule)) = (other, rule) else {
+        return Ok(false);
+    };
+    let Seen::Record(members) = value.look()? else {
+        return Ok(false);
+    };
+    let has = |record: &Record, key: &str| record.fields.iter().any(|field| field.name == key);
+    let mut is_any = false;
+    for (key, member) in members {
+        let key = key.as_ref();
+        let is_other = match &other.rest {
+            Rest::Refused => has(other, key),
+            _ => !has(rule, key) && matches!(member.look()?, Seen::Record(_)),
+        };
+        if !is_other {
+            return Ok(false);
+        }
+        is_any = true;
+    }
+    Ok(is_any)
 }
 
 fn did_you_mean(name: &str) -> String {
@@ -476,7 +562,7 @@ fn describe_rule<V: View>(rule: &Rule) -> String {
 }
 
 /// What was seen, in short; completes `found ...`.
-fn describe<V: View>(seen: &Seen<V>) -> String {
+pub(super) fn describe<V: View>(seen: &Seen<V>) -> String {
     match seen {
         Seen::Null => "`null`".to_owned(),
         Seen::Bool(value) => format!("`{value}`"),
@@ -593,6 +679,7 @@ mod tests {
             high: "most",
             compare: |low, high| Some(low.cmp(high)),
         }],
+        law: None,
     };
 
     static OPEN: Record = Record {
@@ -607,6 +694,7 @@ mod tests {
             absent: Rule::record(&SHAPE),
         },
         ordered: &[],
+        law: None,
     };
 
     fn found(record: &'static Record, value: &Lazy) -> String {
@@ -680,9 +768,9 @@ mod tests {
             ),
             ""
         );
-        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("b", Text("x"))])), @"`b`: expected a set (a thing), found a word (is `a_kind` missing?)");
+        insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("b", Text("x"))])), @"`b`: expected a set (a thing), found the string `x`");
         insta::assert_snapshot!(found(&OPEN, &Record(vec![("a", thing()), ("a_kind", List(vec![Null])), ("c d", Text("x"))])), @r#"
-        `a`: expected a word, found a set (a thing) (should `a_kind` not be there?)
+        `a`: expected a word, found a set
         `a_kind[0]`: expected a word, found `null`
         `"c d"`: expected as key a word, found `c d`
         "#);

@@ -14,7 +14,7 @@ mod schema;
 mod view;
 
 pub use expression::{Expression, Shape};
-pub use judge::{Finding, Findings, Spot, judge};
+pub use judge::{Finding, Findings, Held, More, Spot, judge, judge_with};
 pub use near::near;
 pub use place::{Path, Step};
 pub use rule::{Either, Field, Need, Ordered, Record, Ref, Rest, Rule, Test, Text};

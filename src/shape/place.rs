@@ -31,6 +31,14 @@ impl Path<'static> {
 }
 
 impl<'p> Path<'p> {
+    /// The key that its last step is; `None` when that is none.
+    pub fn last_key(&self) -> Option<&'p str> {
+        match self.step {
+            Step::Key(key) => Some(key),
+            Step::Root | Step::Item(_) => None,
+        }
+    }
+
     /// The path of the member `key`.
     pub fn key<'q>(&'q self, key: &'q str) -> Path<'q>
     where

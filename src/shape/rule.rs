@@ -137,6 +137,35 @@ pub struct Record {
     pub rest: Rest,
     /// Pairs of fields that have an order.
     pub ordered: &'static [Ordered],
+    /// The name of what must hold beyond all this ([`super::judge_with`]); what extends the record keeps it.
+    pub law: Option<&'static str>,
+}
+
+impl Record {
+    /// What the value of the member `key` must be; `None` where there may be none. `is_marked` as [`Record::is_marked`] says.
+    pub fn rule_of(&self, key: &str, is_marked: bool) -> Option<&Rule> {
+        if let Some(field) = self.fields.iter().find(|field| field.name == key) {
+            return Some(&field.rule);
+        }
+        match &self.rest {
+            Rest::Refused => None,
+            Rest::Each { rule, .. } => Some(rule),
+            Rest::Marked { ending, marker, .. } if key.ends_with(ending) => Some(marker),
+            Rest::Marked { present, .. } if is_marked => Some(present),
+            Rest::Marked { absent, .. } => Some(absent),
+        }
+    }
+
+    /// Is `key` that of a marker ([`Rest::Marked`])?
+    pub fn is_marker(&self, key: &str) -> bool {
+        matches!(&self.rest, Rest::Marked { ending, .. } if key.ends_with(ending))
+            && self.fields.iter().all(|field| field.name != key)
+    }
+
+    /// Is a marker among `keys`?
+    pub fn is_marked<K: AsRef<str>>(&self, mut keys: impl Iterator<Item = K>) -> bool {
+        matches!(self.rest, Rest::Marked { .. }) && keys.any(|key| self.is_marker(key.as_ref()))
+    }
 }
 
 /// How many fields a [`Record`] may have: one bit each.

@@ -125,5 +125,8 @@ fn of_record(record: &Record) -> Value {
 /// What keys must be: the names of fields, or such a text.
 fn names(key: &Text, record: &Record) -> Value {
     let fields: Vec<_> = record.fields.iter().map(|field| &*field.name).collect();
+    if fields.is_empty() {
+        return of_text(key);
+    }
     json!({ "anyOf": [{ "enum": fields }, of_text(key)] })
 }

@@ -225,7 +225,7 @@ pub fn shapes(data: &[u8]) {
     let Ok(expression) = Expression::read(manifest::TABLE, shape.root());
     match expression {
         Ok(expression) => {
-            let Ok(findings) = manifest::problems(&expression.rule, expression.base, value.root());
+            let Ok(findings) = manifest::problems(&expression.rule, value.root());
             let _ = findings.into_parts();
         }
         Err(findings) => assert!(!findings.is_empty()),

@@ -166,7 +166,7 @@ fn changed(kind: Kind, file: &Value, target: &[Step], change: &Change) -> Change
         ..Judging::default()
     };
     let report = manifest::inspect(printer.out.as_bytes(), "x.json", judging);
-    assert_eq!(report.more, 0);
+    assert_eq!(report.more.errors, 0);
     let mut errors = report.diagnostics;
     errors.retain(|found| found.severity == Severity::Error);
     Changed {

@@ -41,7 +41,7 @@ fn errors(shape: &Shape, text: &[u8]) -> Vec<(&'static str, String)> {
             .collect();
     }
     let tape = Tape::parse(text, "x.json").unwrap();
-    let Ok(findings) = manifest::errors(&shape.rule, Some(shape.name), tape.root());
+    let Ok(findings) = manifest::errors(&shape.rule, tape.root());
     let (findings, _) = findings.into_parts();
     findings
         .into_iter()

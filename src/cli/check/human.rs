@@ -49,7 +49,9 @@ fn problems(out: &mut String, report: &Report, excerpts: &[Option<Excerpt>]) {
         };
         problem(out, diagnostic, excerpt, style);
     }
-    let more = report.diagnostics.len().saturating_sub(SHOWN_PROBLEMS) + report.more;
+    let more = report.diagnostics.len().saturating_sub(SHOWN_PROBLEMS)
+        + report.more.errors
+        + report.more.warnings;
     if more > 0 {
         let _ = writeln!(out, "and {more} more");
     }

@@ -11,6 +11,7 @@ use super::stdout::{exit_code, print};
 use crate::error::{Diagnostic, Error, Kind, SHOWN_PROBLEMS, Severity};
 use crate::manifest::{self, Judging, Report};
 use crate::shape::Expression;
+use crate::shape::More;
 
 mod excerpt;
 mod github;
@@ -69,7 +70,7 @@ impl Outcome {
         match &self.verdict {
             Verdict::Unreadable(_) => State::Unreadable,
             Verdict::Judged { report, .. } => {
-                let is_bad = report.count(Severity::Error) + report.more > 0
+                let is_bad = report.count(Severity::Error) > 0
                     || (warnings == Warnings::Rejected && report.count(Severity::Warning) > 0);
                 if is_bad { State::Rejected } else { State::Ok }
             }
@@ -84,9 +85,17 @@ impl Outcome {
         }
     }
 
+    /// How many problems of this severity it has.
+    fn count(&self, severity: Severity) -> usize {
+        match &self.verdict {
+            Verdict::Judged { report, .. } => report.count(severity),
+            Verdict::Unreadable(_) => 0,
+        }
+    }
+
     fn more(&self) -> usize {
         match &self.verdict {
-            Verdict::Judged { report, .. } => report.more,
+            Verdict::Judged { report, .. } => report.more.errors + report.more.warnings,
             Verdict::Unreadable(_) => 0,
         }
     }
@@ -115,18 +124,16 @@ impl Outcomes {
             self.list.iter().filter(is_meant).count()
         };
         let count = |severity| {
-            let all = self.list.iter().flat_map(Outcome::diagnostics);
-            all.filter(|diagnostic| diagnostic.severity == severity)
-                .count()
+            let all = self.list.iter().map(|outcome| outcome.count(severity));
+            all.sum::<usize>()
         };
         let unreadable = states(State::Unreadable);
-        let more: usize = self.list.iter().map(Outcome::more).sum();
         Summary {
             files: self.list.len(),
             ok: states(State::Ok),
             rejected: states(State::Rejected),
             unreadable,
-            errors: count(Severity::Error) + more + unreadable,
+            errors: count(Severity::Error) + unreadable,
             warnings: count(Severity::Warning),
         }
     }
@@ -213,7 +220,7 @@ fn rejected(shape: &'static str, diagnostic: Diagnostic) -> Verdict {
         shape,
         members: 0,
         diagnostics: vec![diagnostic],
-        more: 0,
+        more: More::default(),
     };
     Verdict::Judged {
         report,
