@@ -34,8 +34,7 @@
     => "12.9.1"
     ```
   */
-  check =
-    if builtins ? cudaRedist then builtins.cudaRedist.check else _shape: value: value;
+  check = if builtins ? cudaRedist then builtins.cudaRedist.check else _shape: value: value;
 
   /**
     The shape of a record with fields added, or put in the place of those it has.

@@ -260,7 +260,7 @@ let
       {
         platform = head platforms;
         variant = null;
-        variantKey = null;
+        variantPrefix = null;
       }
     else if found == [ ] then
       null
@@ -268,7 +268,7 @@ let
       {
         platform = head platforms;
         variant = head found;
-        variantKey = "${prefix}_variant";
+        variantPrefix = prefix;
       };
 
   # Package to what the manifests of all products say about it, in a list of one.

@@ -45,7 +45,16 @@ let
     releases.cuda = "1.0";
   };
 
-  own = args: make ({ manifests = ../../tests/nix/own; releases.mine = "1.0"; variants.mpi = "5"; } // args);
+  own =
+    args:
+    make (
+      {
+        manifests = ../../tests/nix/own;
+        releases.mine = "1.0";
+        variants.mpi = "5";
+      }
+      // args
+    );
   withOrigin = shapesLib.extend "redistribRelease" { origin = "url"; };
   fine = own { shapes.mine = withOrigin; };
   # The same manifest as a value, with something else in place of one release.

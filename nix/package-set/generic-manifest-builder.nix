@@ -36,7 +36,7 @@
     product :: String, label :: String, package :: String,
     platform :: String,            # the key in the manifest, such as `linux-x86_64` or `source`
     variant :: String | Null,      # the key below it, such as `cuda12`
-    variantKey :: String | Null,   # the key of the release that lists variants, such as `cuda_variant`
+    variantPrefix :: String | Null, # how that begins: `cuda` where the release has `cuda_variant`
     release :: AttrSet,            # of the manifest, whole
     shape :: Shape | Null,         # what the builder has to hold the release against, besides what it always does
     outputs :: [ String ],
@@ -62,8 +62,6 @@ let
     listToAttrs
     mapAttrs
     seq
-    stringLength
-    substring
     toString
     ;
 
@@ -124,7 +122,7 @@ in
   package,
   platform,
   variant,
-  variantKey,
+  variantPrefix,
   release,
   shape,
   outputs,
@@ -162,10 +160,9 @@ let
   sorted = outputsLib.sort outputs;
   suffix = if variant == null then "" else "_${variant}";
 
-  # The keys of one variant of those that the release lists.
-  listed = filter (
-    value: "${substring 0 (stringLength variantKey - stringLength "_variant") variantKey}${value}" == variant
-  ) release.${variantKey};
+  # Of the variants that the release lists, the one that is planned.
+  variantKey = "${variantPrefix}_variant";
+  listed = filter (value: "${variantPrefix}${value}" == variant) release.${variantKey};
 
   # The release as it is, and the shape that it was promised to have. Where manifests have a shape of their own the builder
   # asks of the rest what it needs.

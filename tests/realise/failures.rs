@@ -77,6 +77,36 @@ fn a_flipped_byte_is_refused() {
     assert_eq!(package.made(), [""; 0]);
 }
 
+/// A release that no manifest lists has a SHA-256 alone: that is compared, and what else is known.
+#[test]
+fn what_is_known_of_an_archive_is_compared() {
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
+    package.plan["releaseShape"] = "buildableRelease".into();
+    let whole = package.plan["release"]["linux-x86_64"].clone();
+    let zeros = |count: usize| "0".repeat(count);
+    for (key, wrong, words) in [
+        ("sha256", zeros(64), "sha256 mismatch"),
+        ("md5", zeros(32), "md5 mismatch"),
+        ("size", "1".to_owned(), "size mismatch"),
+    ] {
+        let archive = &mut package.plan["release"]["linux-x86_64"];
+        *archive = whole.clone();
+        for other in ["md5", "size"] {
+            archive.as_object_mut().expect("an object").remove(other);
+        }
+        archive[key] = wrong.into();
+        let ran = package.realise().expect(1);
+        assert!(ran.stderr.contains(words), "{key}: {}", ran.stderr);
+        assert_eq!(package.made(), [""; 0]);
+    }
+    let archive = &mut package.plan["release"]["linux-x86_64"];
+    *archive = whole;
+    for other in ["md5", "size"] {
+        archive.as_object_mut().expect("an object").remove(other);
+    }
+    package.realise().expect(0);
+}
+
 #[test]
 fn a_dangling_link_is_refused() {
     let package = Package::new(
