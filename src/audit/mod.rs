@@ -129,7 +129,7 @@ pub fn audit(request: &Request) -> Result<Report, Error> {
             }
         }
     }
-    report.capabilities = request.capabilities.clone();
+    report.capabilities = request.capabilities.iter().copied().collect();
     Ok(report)
 }
 
@@ -294,7 +294,7 @@ fn judge(
     let origin = real.parent().unwrap_or(&real);
     let runpath = facts.runpath.as_deref().or(facts.rpath.as_deref());
     if let Some(runpath) = runpath {
-        file.defects = resolve::defects(runpath, origin, &request.driver_paths, real_roots);
+        file.findings = resolve::findings(runpath, origin, &request.driver_paths, real_roots);
     }
     file.is_interpreter_foreign = facts
         .interpreter

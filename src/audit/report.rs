@@ -10,7 +10,7 @@ use super::shown;
 use crate::elf::Facts;
 use crate::error::{Error, Kind, Problem};
 use crate::fatbin::{Architecture, Capability, Code, Counts};
-use crate::resolve::{Abi, Defect, Host, known_package};
+use crate::resolve::{Abi, Defect, Finding, Host, known_package};
 use crate::text;
 
 /// How many files a message names before it only counts the rest.
@@ -28,7 +28,7 @@ pub struct Report {
     /// What could not be read, or is damaged.
     pub errors: Vec<Error>,
     /// The devices that were asked about.
-    pub capabilities: Vec<Capability>,
+    pub capabilities: BTreeSet<Capability>,
 }
 
 /// What is to be said about one file.
@@ -51,11 +51,11 @@ pub struct FileReport {
     /// Libraries that it names by a path.
     pub opened_paths: Vec<String>,
     /// The entries of its RUNPATH that something is wrong with.
-    pub defects: Vec<(String, Defect)>,
+    pub findings: Vec<Finding>,
     /// Its device code.
     pub counts: Counts,
     /// For each capability asked about, the code that serves it; empty when there is no device code.
-    pub serves: Vec<(Capability, Option<Architecture>)>,
+    pub serves: BTreeMap<Capability, Option<Architecture>>,
 }
 
 /// A library that a file needs or opens.
@@ -222,20 +222,25 @@ impl Report {
                 found: file.counts.keys().map(Architecture::to_string).collect(),
             });
             let defects = file
-                .defects
+                .findings
                 .iter()
-                .filter(|(_, defect)| !defect.is_harmless());
-            let defects = defects.map(|(entry, defect)| AuditError::Runpath {
-                place: place.clone(),
-                entry: entry.clone(),
-                defect: *defect,
-            });
+                .filter(|found| !found.defect.is_harmless())
+                .map(|found| AuditError::Runpath {
+                    place: place.clone(),
+                    entry: found.entry.clone(),
+                    defect: found.defect,
+                });
             not_served.chain(defects).collect::<Vec<_>>()
         });
         Error::from_problems(missing.chain(of_files))
     }
 
     /// The report for machines: one JSON object, ending in a line break.
+    ///
+    /// Keys stay as they are while `reportVersion` does; new ones may come. `files`: per file `needed` and `opens`, each with
+    /// `by`: `file`, `host` or `nobody`; `runpathDefects`; `deviceCode` with counts; `capabilities`, the code that serves
+    /// each or `null`. `missing`: per library all files that need it. `links`, `texts`: what leads out of the trees.
+    /// `errors`: what could not be read, or is damaged.
     pub fn to_json(&self) -> String {
         let missing: Vec<Value> = self
             .missing()
@@ -266,6 +271,7 @@ impl Report {
             .map(|text| json!({ "file": text.path.display().to_string(), "paths": text.paths }))
             .collect();
         let report = json!({
+            "reportVersion": 1,
             "files": self.files.iter().map(FileReport::to_json).collect::<Vec<_>>(),
             "missing": missing,
             "links": links,
@@ -300,9 +306,9 @@ impl FileReport {
             .map(|(capability, by)| (capability.to_string(), json!(by.map(|by| by.to_string()))))
             .collect();
         let defects: Vec<Value> = self
-            .defects
+            .findings
             .iter()
-            .map(|(entry, defect)| json!({ "entry": entry, "defect": defect.name() }))
+            .map(|found| json!({ "entry": found.entry, "defect": found.defect.name() }))
             .collect();
         json!({
             "file": self.path.display().to_string(),
@@ -390,11 +396,10 @@ impl fmt::Display for Report {
             counted(self.files.len(), "file")
         )?;
         for capability in &self.capabilities {
-            let served = self.files.iter().filter(|file| {
-                file.serves
-                    .iter()
-                    .any(|(asked, by)| asked == capability && by.is_some())
-            });
+            let served = self
+                .files
+                .iter()
+                .filter(|file| file.serves.get(capability).is_some_and(Option::is_some));
             write!(f, ", {capability} served by {}", served.count())?;
         }
         writeln!(f)
@@ -467,8 +472,9 @@ impl fmt::Display for FileReport {
         for path in &self.opened_paths {
             line("opens", path)?;
         }
-        for (entry, defect) in &self.defects {
-            line("runpath", &format!("{}: {defect}", text::quote(entry)))?;
+        for found in &self.findings {
+            let entry = text::quote(&found.entry);
+            line("runpath", &format!("{entry}: {}", found.defect))?;
         }
         if !self.counts.is_empty() {
             let counts: Vec<String> = self

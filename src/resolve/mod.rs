@@ -20,7 +20,7 @@ use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
 
 pub use host::{Host, host, known_package};
 pub use names::{Names, names};
-pub use runpath::{Defect, Foreign, defects, foreign, reaches};
+pub use runpath::{Defect, Finding, Foreign, findings, foreign, reaches};
 pub use tree::{Entry, Found, Tree, Unreadable};
 
 /// The machines that NVIDIA ships Linux libraries for: processor, width and byte order together, because a library

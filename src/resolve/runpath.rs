@@ -55,6 +55,15 @@ impl fmt::Display for Defect {
     }
 }
 
+/// An entry of a RUNPATH that something is wrong with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The entry as it is written.
+    pub entry: String,
+    /// What is wrong.
+    pub defect: Defect,
+}
+
 const HOST: &[&str] = &[
     "/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/etc",
 ];
@@ -87,16 +96,19 @@ pub fn foreign(path: &str) -> Option<Foreign> {
 ///
 /// `origin` is the folder of the file. `driver_paths` are entries that are right although they lead out of every package,
 /// on this machine perhaps to nothing. Folders below `trees` (real paths) are right wherever they are.
-pub fn defects(
+pub fn findings(
     runpath: &str,
     origin: &Path,
     driver_paths: &[String],
     trees: &[PathBuf],
-) -> Vec<(String, Defect)> {
+) -> Vec<Finding> {
     let mut found = Vec::new();
     for entry in runpath.split(':') {
         if let Some(defect) = defect(entry, origin, driver_paths, trees) {
-            found.push((entry.to_owned(), defect));
+            found.push(Finding {
+                entry: entry.to_owned(),
+                defect,
+            });
         }
     }
     found
@@ -199,16 +211,20 @@ mod tests {
             ("./lib", Some(Defect::CurrentDirectory)),
             ("/nix/$LIB/x", None),
         ] {
-            let found = defects(
+            let found = findings(
                 entry,
                 &tree.join("lib"),
                 &driver,
                 std::slice::from_ref(&tree),
             );
-            let found: Vec<_> = found.into_iter().map(|(_, defect)| defect).collect();
+            let found: Vec<_> = found.into_iter().map(|found| found.defect).collect();
             assert_eq!(found, Vec::from_iter(expected), "{entry:?}");
         }
-        let found = defects("$ORIGIN:", &tree.join("lib"), &driver, &[]);
-        assert_eq!(found, [(String::new(), Defect::CurrentDirectory)]);
+        let found = findings("$ORIGIN:", &tree.join("lib"), &driver, &[]);
+        let expected = Finding {
+            entry: String::new(),
+            defect: Defect::CurrentDirectory,
+        };
+        assert_eq!(found, [expected]);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cuda_redist::audit::{By, FileReport, Report, Request, audit};
-use cuda_redist::resolve::{Abi, Defect, Foreign, Host};
+use cuda_redist::resolve::{Abi, Defect, Finding, Foreign, Host};
 use serde_json::{Value, json};
 
 use crate::support::{self, program, run};
@@ -266,6 +266,13 @@ fn libraries_that_code_opens_are_found_in_its_data() {
     assert!(report.problems().is_none());
 }
 
+fn finding(entry: &str, defect: Defect) -> Finding {
+    Finding {
+        entry: entry.to_owned(),
+        defect,
+    }
+}
+
 #[test]
 fn runpaths_are_judged_entry_by_entry() {
     let Some(shop) = Workshop::new("audit::runpaths_are_judged_entry_by_entry") else {
@@ -284,7 +291,7 @@ fn runpaths_are_judged_entry_by_entry() {
         &["-Wl,--disable-new-dtags,-rpath,/opt/x"],
     );
     let report = shop.audit(&["own"], &[]);
-    let defects = |end: &str| -> Vec<(String, Defect)> { file(&report, end).defects.clone() };
+    let findings = |end: &str| file(&report, end).findings.clone();
     let expected = [
         ("$ORIGIN/gone", Defect::Nothing),
         ("/usr/lib", Defect::Foreign(Foreign::Host)),
@@ -293,11 +300,11 @@ fn runpaths_are_judged_entry_by_entry() {
         (".", Defect::CurrentDirectory),
         ("/nix/gone", Defect::Nothing),
     ]
-    .map(|(entry, defect)| (entry.to_owned(), defect));
-    assert_eq!(defects("libx.so"), expected);
+    .map(|(entry, defect)| finding(entry, defect));
+    assert_eq!(findings("libx.so"), expected);
     assert_eq!(
-        defects("libold.so"),
-        [("/opt/x".to_owned(), Defect::Foreign(Foreign::Host))]
+        findings("libold.so"),
+        [finding("/opt/x", Defect::Foreign(Foreign::Host))]
     );
     let problems = report.problems().unwrap();
     assert_eq!(problems.problems().count(), 5, "{problems}");
@@ -391,28 +398,28 @@ fn every_file_with_device_code_must_serve_every_capability() {
       machine       x86_64
       soname        libnew.so
       device code   sm_80 x1, sm_90a x1, compute_90 x1
-      serves 9.0    with sm_90a
       serves 8.6    with sm_80
+      serves 9.0    with sm_90a
       serves 12.0   with compute_90, compiled by the driver when it is loaded
     own/libold.so
       machine       x86_64
       soname        libold.so
       device code   sm_80 x1, sm_86 x1
-      serves 9.0    not
       serves 8.6    with sm_86
+      serves 9.0    not
       serves 12.0   not
     own/libstatic.a
       device code   sm_70 x1
-      serves 9.0    not
       serves 8.6    not
+      serves 9.0    not
       serves 12.0   not
-    4 files, 3 with device code, 9.0 served by 1, 8.6 served by 2, 12.0 served by 1
+    4 files, 3 with device code, 8.6 served by 2, 9.0 served by 1, 12.0 served by 1
     ");
     insta::assert_snapshot!(ran.stderr, @r"
     own/libold.so: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_80 sm_86
     own/libold.so: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_80 sm_86
-    own/libstatic.a: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_70
     own/libstatic.a: expected code for a device of capability 8.6, or PTX for it or an earlier one, found sm_70
+    own/libstatic.a: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_70
     own/libstatic.a: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_70
     ");
     // A file alone is a tree, too.
@@ -430,7 +437,7 @@ fn every_file_with_device_code_must_serve_every_capability() {
     assert_eq!(
         report,
         json!({
-            "errors": [], "links": [], "texts": [], "missing": [],
+            "reportVersion": 1, "errors": [], "links": [], "texts": [], "missing": [],
             "files": [{
                 "file": "own/libnew.so", "machine": "x86_64", "kind": "shared library", "foreignMachine": false,
                 "soname": "libnew.so", "interpreter": null, "foreignInterpreter": false,
@@ -527,7 +534,7 @@ fn libcufile_opens_what_people_know_it_to_open() {
         ["libcufile_rdma.so.1"]
     );
     // `$ORIGIN:` as NVIDIA wrote it ends in an empty entry.
-    assert_eq!(cufile.defects, [(String::new(), Defect::CurrentDirectory)]);
+    assert_eq!(cufile.findings, [finding("", Defect::CurrentDirectory)]);
     assert!(
         report
             .problems()
