@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{ElfArgs, ElfCommand, ShowFormat};
 use super::stdout::{each, exit_code, print, worst};
-use crate::elf::{self, Edit, Facts, Rung, Writing};
+use crate::elf::{self, Edit, ElfKind, Facts, Rung, Writing};
 use crate::error::{Error, Problem};
 use crate::fatbin::{self, Architecture};
 use crate::text;
@@ -74,7 +74,8 @@ impl Shown {
             place: text::printable(&file.display().to_string()),
         })?;
         let long = "x".repeat(LONG_RUNPATH);
-        let edit = match (facts.is_dynamic, &facts.interpreter) {
+        let is_static = facts.kind == ElfKind::Executable && facts.interpreter.is_none();
+        let edit = match (facts.is_dynamic && !is_static, &facts.interpreter) {
             (true, _) => Some(Edit::runpath(&long)),
             (false, Some(_)) => Some(Edit::interpreter(&long)),
             (false, None) => None,

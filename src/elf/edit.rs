@@ -8,7 +8,7 @@ use std::path::Path;
 use super::check::{self, Image};
 use super::error::ElfError;
 use super::layout::{self, Plan};
-use super::read::{Facts, INTERPRETER_BYTES_MAX};
+use super::read::{ElfKind, Facts, INTERPRETER_BYTES_MAX};
 use super::source::Source;
 use super::strings::STRING_BYTES_MAX;
 use super::write;
@@ -276,6 +276,14 @@ impl Job<'_> {
         };
         if edit.is_dynamic() && before.table.is_none() {
             return Err(foreign(check::EXPECTED, "no dynamic section"));
+        }
+        // glibc's start-up code of a static program stops at a RUNPATH, one that a linker put there too.
+        let is_static = facts.kind == ElfKind::Executable && facts.interpreter.is_none();
+        if is_static && edit.is_dynamic() && edit.search_path != SearchPath::Remove {
+            return Err(foreign(
+                "a library, or a program with an interpreter",
+                "a static program",
+            ));
         }
         if edit.interpreter.is_some() && facts.interpreter.is_none() {
             return Err(foreign("a file with an interpreter", "none"));

@@ -362,20 +362,12 @@ impl<'a> Request<'a> {
     fn longer_strings(&self) -> Result<LongerStrings, Skip> {
         let table = self.table()?;
         let whole = range(table.strings_offset, table.strings_size).ok_or_else(overflow)?;
-        let mut pieces = match &self.dead {
-            // Not even as bytes that nobody refers to shall the old value be in the new table.
-            Some(dead) => vec![
-                Piece::Copy(whole.start..dead.start),
-                Piece::Fill(DEAD, dead.end.saturating_sub(dead.start)),
-                Piece::Copy(dead.end..whole.end),
-            ],
-            None => vec![Piece::Copy(whole)],
-        };
-        pieces.push(Piece::Bytes(self.strings.clone()));
+        let pieces = vec![Piece::Copy(whole), Piece::Bytes(self.strings.clone())];
         let size = table.strings_size.checked_add(self.strings.len() as u64);
         Ok(LongerStrings {
             section: self.strings_section()?,
             pieces,
+            old_offset: table.strings_offset,
             old_size: table.strings_size,
             size: size.ok_or_else(overflow)?,
         })
@@ -411,9 +403,23 @@ const DEAD: u8 = b'X';
 struct LongerStrings {
     section: Option<usize>,
     pieces: Vec<Piece>,
+    /// Where the old one lies in the file.
+    old_offset: u64,
     /// Where in it the appended strings start.
     old_size: u64,
     size: u64,
+}
+
+impl LongerStrings {
+    /// Blanks the old value, here where the table starts at `offset`, and in the old table if that is another one. That comes after
+    /// everything else: until then the loader may ask for the old value in either.
+    fn blank(&self, draft: &mut Draft, dead: &Range<u64>, offset: u64) {
+        if offset != self.old_offset {
+            draft.blank(0, dead);
+        }
+        let moved = |at: u64| at.saturating_sub(self.old_offset).saturating_add(offset);
+        draft.blank(DEAD, &(moved(dead.start)..moved(dead.end)));
+    }
 }
 
 /// S1: everything new has the place of something old.

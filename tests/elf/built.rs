@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use cuda_redist::elf::{self, ElfKind, Rung};
+use cuda_redist::elf::{self, Edit, ElfKind, Rung, SearchPath, Writing};
 
-use super::{Target, patch};
+use super::{Target, edit, patch};
 use crate::support;
 
 /// The library that is found only through the RUNPATH under test.
-const FAR: &str = "int far_value(void) { return 40; }\n";
+pub(super) const FAR: &str = "int far_value(void) { return 40; }\n";
 
 /// A library that needs it; every kind of data that an edit could break.
-const MIDDLE: &str = r#"
+pub(super) const MIDDLE: &str = r#"
     int far_value(void);
     static char zeros[300000];
     static __thread int thread_value = 1;
@@ -28,7 +28,7 @@ const MIDDLE: &str = r#"
     }
 "#;
 
-const MAIN: &str = r#"
+pub(super) const MAIN: &str = r#"
     #include <stdio.h>
     int middle_value(void);
     int main(void) { printf("value %d\n", middle_value()); return 0; }
@@ -71,16 +71,15 @@ const FLAGS: [(&str, &[&str]); 12] = [
 
 /// Flags that only the host's compiler knows.
 fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
-    let cross = target.cc.ends_with("aarch64-linux-gnu-gcc");
     flags
         .iter()
         .copied()
-        .filter(|flag| !(cross && flag.starts_with("-fcf-protection")))
+        .filter(|flag| target.is_host() || !flag.starts_with("-fcf-protection"))
         .collect()
 }
 
 /// The folder of the library that only the RUNPATH finds.
-fn far(target: &Target, dir: &Path) -> PathBuf {
+pub(super) fn far(target: &Target, dir: &Path) -> PathBuf {
     let far = dir.join("a-folder-with-a-rather-long-name-as-store-paths-have");
     std::fs::create_dir(&far).unwrap();
     target.compile(
@@ -93,7 +92,7 @@ fn far(target: &Target, dir: &Path) -> PathBuf {
 
 /// Runs `program`, which must print what it does when everything is found and in order.
 #[track_caller]
-fn runs(target: &Target, program: &Path, what: &str) {
+pub(super) fn runs(target: &Target, program: &Path, what: &str) {
     let ran = target.run(program, &[]);
     assert_eq!(
         (ran.code, &*ran.stdout),
@@ -103,8 +102,27 @@ fn runs(target: &Target, program: &Path, what: &str) {
     );
 }
 
+/// The rungs that [`edit_all_ways`] took.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rungs {
+    /// One RUNPATH, then others, shorter and longer.
+    pub(super) first: Rung,
+    pub(super) others: Vec<Rung>,
+    /// In the stripped file.
+    pub(super) stripped: Rung,
+    /// In the file without section headers.
+    pub(super) bare: Rung,
+}
+
 /// Edits `file` in every way that matters and lets `program`, which is or needs it, run after each.
-fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: &Path, name: &str) {
+pub(super) fn edit_all_ways(
+    test: &str,
+    target: &Target,
+    file: &Path,
+    program: &Path,
+    far: &Path,
+    name: &str,
+) -> Rungs {
     let original = file.with_extension("original");
     std::fs::copy(file, &original).unwrap();
     let found = far.to_str().unwrap();
@@ -118,26 +136,41 @@ fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: 
     // One value, others, shorter and longer ones.
     let first = patch(test, &original, file, &good);
     runs(target, program, &format!("{name} after {first}"));
-    let mut rungs = vec![first];
+    let mut others = Vec::new();
     for other in ["/short", "", &"/x".repeat(300), "/y", &good] {
-        rungs.push(patch(test, &original, file, other));
+        others.push(patch(test, &original, file, other));
     }
-    runs(target, program, &format!("{name} after {rungs:?}"));
+    runs(target, program, &format!("{name} after {first} {others:?}"));
     let grown = file.metadata().unwrap().len() - original.metadata().unwrap().len();
-    let zeros = if rungs.contains(&Rung::ExtendSegment) {
+    let zeros = if first == Rung::ExtendSegment {
         300_000
     } else {
         0
     };
     assert!(
         grown < zeros + 20_000,
-        "{name}: {grown} bytes more after {rungs:?}"
+        "{name}: {grown} bytes more after {first} {others:?}"
     );
+
+    // None, and the old sort.
+    let removed = Edit {
+        search_path: SearchPath::Remove,
+        ..Edit::default()
+    };
+    edit(test, &original, file, &removed);
+    assert_ne!(target.run(program, &[]).code, 0, "{name} without RUNPATH");
+    let old_sort = Edit {
+        search_path: SearchPath::Rpath(good.clone()),
+        ..Edit::default()
+    };
+    edit(test, &original, file, &old_sort);
+    runs(target, program, &format!("{name} with RPATH"));
+    patch(test, &original, file, &good);
 
     // Stripped after the edit, then edited again.
     let edited = std::fs::read(file).unwrap();
     target.strip(file);
-    runs(target, program, &format!("{name} stripped after {rungs:?}"));
+    runs(target, program, &format!("{name} stripped after {first}"));
     let stripped = file.with_extension("stripped");
     std::fs::copy(file, &stripped).unwrap();
     let again = patch(
@@ -146,6 +179,7 @@ fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: 
         file,
         &format!("{good}{}", ":/and/more".repeat(100)),
     );
+    assert!(again > Rung::Slot, "{name}: {again}");
     runs(
         target,
         program,
@@ -156,11 +190,11 @@ fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: 
     std::fs::copy(&original, file).unwrap();
     target.strip(file);
     std::fs::copy(file, &stripped).unwrap();
-    let rung = patch(test, &stripped, file, &good);
+    let after_strip = patch(test, &stripped, file, &good);
     runs(
         target,
         program,
-        &format!("{name} edited by {rung} after strip"),
+        &format!("{name} edited by {after_strip} after strip"),
     );
 
     // Without section headers.
@@ -177,28 +211,97 @@ fn edit_all_ways(test: &str, target: &Target, file: &Path, program: &Path, far: 
         &format!("{name} without sections after {}", patched.rung),
     );
 
+    if file == program {
+        edit_interpreter(test, target, file, &original, &good, name);
+    }
     std::fs::write(file, edited).unwrap();
-    // A hash table too short to make room, and no note, leave only the last segment.
-    let crowded = name == "library-no-notes";
-    let (new, longer) = if crowded {
-        (Rung::ExtendSegment, Rung::ExtendSegment)
-    } else {
-        (Rung::NewSegment, Rung::Grow)
+    Rungs {
+        first,
+        others,
+        stripped: after_strip,
+        bare: patched.rung,
+    }
+}
+
+/// Gives `program` other interpreters, alone and together with a RUNPATH; it runs after each edit, also stripped.
+fn edit_interpreter(
+    test: &str,
+    target: &Target,
+    program: &Path,
+    original: &Path,
+    good: &str,
+    name: &str,
+) {
+    let long =
+        program.with_file_name("a-loader-with-a-rather-long-name-as-those-of-store-paths-have");
+    if !long.exists() {
+        std::os::unix::fs::symlink(&target.loader, &long).unwrap();
+    }
+    let old = elf::read(original).unwrap().unwrap().interpreter.unwrap();
+    let both = |interpreter: &str| Edit {
+        search_path: SearchPath::Runpath(good.to_owned()),
+        interpreter: Some(interpreter.to_owned()),
+        ..Edit::default()
     };
-    assert_eq!(
-        rungs,
-        [new, Rung::Slot, Rung::Slot, longer, Rung::Slot, Rung::Slot],
-        "{name}"
+    let long = long.to_str().unwrap();
+
+    // Both in one pass, then the interpreter alone, shorter and longer.
+    std::fs::copy(original, program).unwrap();
+    let rung = edit(test, original, program, &both(long));
+    runs(target, program, &format!("{name} with both by {rung}"));
+    let shorter = edit(test, original, program, &Edit::interpreter(&old));
+    assert_eq!(shorter, Rung::Slot, "{name}");
+    runs(target, program, &format!("{name} with the old interpreter"));
+    let longer = format!("{}/.{long}", "/.".repeat(40));
+    let again = edit(test, original, program, &Edit::interpreter(&longer));
+    runs(
+        target,
+        program,
+        &format!("{name} with a longer one by {again}"),
     );
-    assert_eq!(
-        (rung, again > Rung::Slot, patched.rung),
-        (new, true, Rung::ExtendSegment),
-        "{name}: {again}"
+    target.strip(program);
+    runs(
+        target,
+        program,
+        &format!("{name} with a longer one, stripped"),
+    );
+
+    // The interpreter first, the RUNPATH after it.
+    std::fs::copy(original, program).unwrap();
+    let rung = edit(test, original, program, &Edit::interpreter(long));
+    let then = edit(test, original, program, &both(long));
+    runs(target, program, &format!("{name} by {rung}, then {then}"));
+
+    // Without section headers.
+    std::fs::write(program, without_sections(std::fs::read(original).unwrap())).unwrap();
+    elf::edit(program, &both(long), Writing::InPlace).unwrap();
+    let facts = elf::read(program).unwrap().unwrap();
+    assert_eq!(facts.interpreter.as_deref(), Some(long), "{name}");
+    runs(
+        target,
+        program,
+        &format!("{name} with both, without sections"),
     );
 }
 
+/// What gdb says about the program: its functions, and where they are.
+fn functions(gdb: &Path, program: &Path) -> String {
+    let mut command = std::process::Command::new(gdb);
+    let words = [
+        "-nx",
+        "-batch",
+        "-ex",
+        "info functions",
+        "-ex",
+        "info symbol middle_value",
+    ];
+    let ran = support::run(command.args(words).arg(program)).expect(0);
+    assert!(ran.stdout.contains("middle_value"), "{}", ran.stdout);
+    ran.stdout
+}
+
 /// Removes what `sstrip` removes: section headers and all bytes behind the last segment.
-fn without_sections(mut file: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_sections(mut file: Vec<u8>) -> Vec<u8> {
     let number = |at: usize, len: usize| {
         let mut bytes = [0; 8];
         bytes[..len].copy_from_slice(&file[at..at + len]);
@@ -215,8 +318,27 @@ fn without_sections(mut file: Vec<u8>) -> Vec<u8> {
     file
 }
 
-fn programs(test: &str, target: &Target) {
+/// A hash table too short to make room, and no note, leave only the last segment.
+#[track_caller]
+fn expect_rungs(rungs: &Rungs, is_crowded: bool, name: &str) {
+    let (new, longer) = if is_crowded {
+        (Rung::ExtendSegment, Rung::ExtendSegment)
+    } else {
+        (Rung::NewSegment, Rung::Grow)
+    };
+    let others = vec![Rung::Slot, Rung::Slot, longer, Rung::Slot, Rung::Slot];
+    let expected = Rungs {
+        first: new,
+        others,
+        stripped: new,
+        bare: Rung::ExtendSegment,
+    };
+    assert_eq!(*rungs, expected, "{name}");
+}
+
+fn programs(test: &str, target: &Target, layouts: &[(&'static str, &[&'static str])]) {
     let dir = support::dir();
+    let gdb = support::tool(test, "gdb").filter(|_| target.is_host());
     let far = far(target, dir.path());
     let library = far.join("libmiddle.so");
     let link = format!("-L{}", far.display());
@@ -229,8 +351,8 @@ fn programs(test: &str, target: &Target) {
         ("pie", ["-pie", "-fPIE"]),
         ("no-pie", ["-no-pie", "-fno-pie"]),
     ] {
-        for (name, flags) in FLAGS {
-            let name = format!("{pie}-{name}");
+        for (layout, flags) in layouts {
+            let name = format!("{pie}-{layout}");
             let program = dir.path().join(&name);
             let mut all = known(target, flags);
             all.extend(pie_flags);
@@ -245,16 +367,22 @@ fn programs(test: &str, target: &Target) {
                 ElfKind::Executable,
                 "{name}"
             );
-            edit_all_ways(test, target, &program, &program, &far, &name);
+            let before = gdb.as_ref().filter(|_| *layout == "debug");
+            let before = before.map(|gdb| (gdb, functions(gdb, &program)));
+            let rungs = edit_all_ways(test, target, &program, &program, &far, &name);
+            expect_rungs(&rungs, false, &name);
+            if let Some((gdb, before)) = before {
+                assert_eq!(functions(gdb, &program), before, "{name}");
+            }
         }
     }
 }
 
-fn libraries(test: &str, target: &Target) {
+fn libraries(test: &str, target: &Target, layouts: &[(&'static str, &[&'static str])]) {
     let dir = support::dir();
     let far = far(target, dir.path());
     let link = format!("-L{}", far.display());
-    for (name, flags) in FLAGS {
+    for (name, flags) in layouts {
         let home = dir.path().join(name);
         std::fs::create_dir(&home).unwrap();
         let library = home.join("libmiddle.so");
@@ -272,14 +400,9 @@ fn libraries(test: &str, target: &Target) {
         let own = format!("-Wl,--enable-new-dtags,-rpath,{}", home.display());
         let lax = "-Wl,--allow-shlib-undefined";
         target.compile(MAIN, &[&home_link, "-lmiddle", &own, lax], &program);
-        edit_all_ways(
-            test,
-            target,
-            &library,
-            &program,
-            &far,
-            &format!("library-{name}"),
-        );
+        let what = format!("library-{name}");
+        let rungs = edit_all_ways(test, target, &library, &program, &far, &what);
+        expect_rungs(&rungs, *name == "no-notes", &what);
     }
 }
 
@@ -357,7 +480,7 @@ fn host_programs_run_after_every_edit() {
     let Some(target) = Target::host(test) else {
         return;
     };
-    programs(test, &target);
+    programs(test, &target, &FLAGS);
 }
 
 #[test]
@@ -366,23 +489,28 @@ fn host_libraries_load_after_every_edit() {
     let Some(target) = Target::host(test) else {
         return;
     };
-    libraries(test, &target);
+    libraries(test, &target, &FLAGS);
 }
 
+/// Emulated programs are slow; what differs there is the machine, not the layout.
+const FEW: [(&str, &[&str]); 2] = [FLAGS[3], FLAGS[8]];
+
 #[test]
-fn aarch64_programs_run_after_every_edit() {
-    let test = "elf::built::aarch64_programs_run_after_every_edit";
+fn aarch64_files_run_after_every_edit() {
+    let test = "elf::built::aarch64_files_run_after_every_edit";
     let Some(target) = Target::aarch64(test) else {
         return;
     };
-    programs(test, &target);
+    programs(test, &target, &FEW);
+    libraries(test, &target, &FEW);
 }
 
 #[test]
-fn aarch64_libraries_load_after_every_edit() {
-    let test = "elf::built::aarch64_libraries_load_after_every_edit";
-    let Some(target) = Target::aarch64(test) else {
+fn ppc64le_files_run_after_every_edit() {
+    let test = "elf::built::ppc64le_files_run_after_every_edit";
+    let Some(target) = Target::ppc64le(test) else {
         return;
     };
-    libraries(test, &target);
+    programs(test, &target, &FEW);
+    libraries(test, &target, &FEW);
 }

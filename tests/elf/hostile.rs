@@ -1,8 +1,10 @@
 //! Files that are refused: unchanged to the byte and to the time, with a message that says what is wrong.
 
 use std::path::Path;
+use std::process::Command;
 
-use cuda_redist::{elf, fatbin};
+use cuda_redist::elf::{self, Edit, Writing};
+use cuda_redist::fatbin;
 
 use super::{Target, modified};
 use crate::support;
@@ -186,28 +188,87 @@ fn no_free_dynamic_entry_is_refused() {
     };
     let dir = support::dir();
     let library = dir.path().join("library.so");
-    target.compile(
-        "int value = 1;",
-        &["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"],
-        &library,
-    );
+    // No relocation, no count of relocations that could give way.
+    let flags = [
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-Wl,--spare-dynamic-tags=0",
+    ];
+    target.compile("int value = 1;", &flags, &library);
     assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
     assert_eq!(
         refused(&library),
         "FILE: cannot set RUNPATH: the dynamic section has no free entry and would have to move; file left unchanged"
     );
+    // With some, the count of them, which only saves the loader time, gives way.
+    let flags = ["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"];
+    target.compile("int value = 1; int *pointer = &value;", &flags, &library);
+    assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
+    elf::set_runpath(&library, "/a").unwrap();
+    let ran = support::run(Command::new("readelf").arg("-dW").arg(&library)).expect(0);
+    assert!(
+        !ran.stdout.contains("RELACOUNT") && ran.stdout.contains("[/a]"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]
-fn nul_is_refused() {
+fn values_that_cannot_be_stored_are_refused() {
+    let test = "elf::hostile::values_that_cannot_be_stored_are_refused";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
     let dir = support::dir();
-    let file = dir.path().join("file");
-    std::fs::write(&file, header(2, 1, 3, 62)).unwrap();
-    let error = elf::set_runpath(&file, "/a\0b").unwrap_err().render();
-    assert!(
-        error.contains("expected a text without NUL, found `/a\\u{0}b`"),
-        "{error}"
-    );
+    let program = dir.path().join("program");
+    target.compile("int main(void) { return 0; }", &[], &program);
+    let bytes = std::fs::read(&program).unwrap();
+    let needed = |name: &str| Edit {
+        add_needed: vec![name.to_owned()],
+        ..Edit::default()
+    };
+    for (edit, message) in [
+        (
+            Edit::runpath("/a\0b"),
+            "cannot set RUNPATH: expected a text without NUL, found `/a\\u{0}b`",
+        ),
+        (
+            Edit::runpath(&"x".repeat(1 << 20)),
+            "cannot set RUNPATH: expected less than 1048576 bytes, found `xxx",
+        ),
+        (
+            Edit::interpreter("a\0"),
+            "cannot set the interpreter: expected a text without NUL",
+        ),
+        (
+            Edit::interpreter(""),
+            "cannot set the interpreter: expected a name, found ``",
+        ),
+        (
+            Edit::interpreter(&"x".repeat(4096)),
+            "cannot set the interpreter: expected less than 4096 bytes",
+        ),
+        (needed(""), "cannot add NEEDED: expected a name, found ``"),
+    ] {
+        let error = elf::edit(&program, &edit, Writing::InPlace).unwrap_err();
+        assert!(
+            error.is_rejected() && error.to_string().contains(message),
+            "{error}"
+        );
+        assert!(std::fs::read(&program).unwrap() == bytes);
+    }
+    // The longest ones are fine.
+    elf::edit(
+        &program,
+        &Edit::interpreter(&"x".repeat(4095)),
+        Writing::InPlace,
+    )
+    .unwrap();
+    elf::set_runpath(&program, &"x".repeat((1 << 20) - 1)).unwrap();
+    let facts = elf::read(&program).unwrap().unwrap();
+    assert_eq!(facts.interpreter.map(|path| path.len()), Some(4095));
+    assert_eq!(facts.runpath.map(|path| path.len()), Some((1 << 20) - 1));
 }
 
 #[test]
@@ -246,7 +307,7 @@ fn command_reports_every_file_and_the_gravest_problem() {
     std::fs::write(&text, "text").unwrap();
     let run = |words: &[&str], files: &[&Path]| {
         support::run(
-            std::process::Command::new(support::program())
+            Command::new(support::program())
                 .arg("elf")
                 .args(words)
                 .args(files),
@@ -276,6 +337,14 @@ fn command_reports_every_file_and_the_gravest_problem() {
         (&json[0]["soname"], &json[0]["runpath"]),
         (&"libvalue.so".into(), &"/x:$ORIGIN".into())
     );
+    assert_eq!(
+        (
+            &json[0]["rung"],
+            &json[0]["refusal"],
+            &json[0]["misalignedSegments"]
+        ),
+        (&"S2".into(), &serde_json::Value::Null, &0.into())
+    );
     // Whoever reads the output may go away early, as `head` does.
     for words in [
         &["show"][..],
@@ -284,7 +353,7 @@ fn command_reports_every_file_and_the_gravest_problem() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let mut command = std::process::Command::new(support::program());
+        let mut command = Command::new(support::program());
         command.arg("elf").args(words).arg(&library).stdout(writer);
         assert!(command.status().unwrap().success(), "{words:?}");
     }
@@ -302,4 +371,103 @@ fn command_reports_every_file_and_the_gravest_problem() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn command_edits_many_files_at_once() {
+    let test = "elf::hostile::command_edits_many_files_at_once";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let program = dir.path().join("program");
+    target.compile("int main(void) { return 0; }", &[], &program);
+    let mut files: Vec<_> = (0..40)
+        .map(|i| dir.path().join(format!("copy-{i}")))
+        .collect();
+    for file in &files {
+        std::fs::copy(&program, file).unwrap();
+    }
+    // One is no ELF file, another has no interpreter.
+    std::fs::write(&files[20], "text").unwrap();
+    target.compile("int value;", &["-shared", "-fPIC"], &files[30]);
+    let mut command = Command::new(support::program());
+    command.args([
+        "elf",
+        "set-interpreter",
+        "/a/loader/with/a/longer/name/ld.so",
+    ]);
+    let ran = support::run(command.args(&files)).expect(1);
+    for reason in [
+        "copy-20: cannot set the interpreter: expected a dynamic",
+        "copy-30: cannot set the interpreter: expected a file with an interpreter, found none",
+    ] {
+        assert!(ran.stderr.contains(reason), "{}", ran.stderr);
+    }
+    files.remove(30);
+    files.remove(20);
+    let named: Vec<_> = ran
+        .stdout
+        .lines()
+        .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        .collect();
+    let wanted: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_eq!(named, wanted, "the lines follow the files");
+    for file in &files {
+        let facts = elf::read(file).unwrap().unwrap();
+        assert_eq!(
+            facts.interpreter.as_deref(),
+            Some("/a/loader/with/a/longer/name/ld.so")
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_edited_is_shown() {
+    let test = "elf::hostile::what_cannot_be_edited_is_shown";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let show = |file: &Path| {
+        let mut command = Command::new(support::program());
+        support::run(command.args(["elf", "show"]).arg(file))
+            .expect(0)
+            .stdout
+    };
+    let library = dir.path().join("library.so");
+    let flags = [
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-Wl,--spare-dynamic-tags=0",
+    ];
+    target.compile("int value = 1;", &flags, &library);
+    let shown = show(&library);
+    assert!(
+        shown.contains(
+            "  rung          none: cannot set RUNPATH: the dynamic section has no free entry"
+        ),
+        "{shown}"
+    );
+    // A segment that older loaders refuse: aligned to 2 MiB, congruent modulo 4 kB only.
+    target.compile("int value = 1;", &["-shared", "-fPIC"], &library);
+    let mut bytes = std::fs::read(&library).unwrap();
+    let last_load = (0..usize::from(bytes[56]))
+        .map(|i| 64 + 56 * i)
+        .rfind(|at| bytes[*at] == 1)
+        .unwrap();
+    bytes[last_load + 48..last_load + 56].copy_from_slice(&(1_u64 << 21).to_le_bytes());
+    std::fs::write(&library, &bytes).unwrap();
+    let shown = show(&library);
+    assert!(
+        shown.contains("  segments      1 not congruent (glibc before 2.35 refuses the file)\n"),
+        "{shown}"
+    );
+    let object = dir.path().join("object.o");
+    target.compile("int value = 1;", &["-c"], &object);
+    assert!(!show(&object).contains("rung"), "{}", show(&object));
 }

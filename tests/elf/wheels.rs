@@ -1,6 +1,7 @@
 //! NVIDIA's own libraries, from wheels in the cache folder that the setup script fills.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cuda_redist::elf::{self, Rung};
 use cuda_redist::fatbin;
@@ -191,24 +192,6 @@ fn nvidia_libraries_load_after_every_edit() {
 }
 
 #[test]
-fn edits_are_small_whatever_the_size_of_the_file() {
-    let test = "elf::wheels::edits_are_small_whatever_the_size_of_the_file";
-    let dir = support::dir();
-    for (case, read_max, written_max) in [(&CASES[0], 48_000, 20_000), (&CASES[4], 32_000, 12_000)]
-    {
-        let Some(library) = member(test, case.wheel, case.member, dir.path()) else {
-            continue;
-        };
-        let patched = elf::set_runpath(&library, "/run/opengl-driver/lib:$ORIGIN").unwrap();
-        assert!(
-            patched.bytes_read <= read_max && patched.bytes_written <= written_max,
-            "{patched:?} {}",
-            case.member
-        );
-    }
-}
-
-#[test]
 fn architectures_are_those_that_cuobjdump_lists() {
     let test = "elf::wheels::architectures_are_those_that_cuobjdump_lists";
     let Some(host) = Target::host(test) else {
@@ -266,6 +249,14 @@ fn architectures_are_those_that_cuobjdump_lists() {
     }
 }
 
+/// Names of the wheels that `scripts/wheels.sha256` pins, without the large ones.
+fn pinned() -> Vec<String> {
+    let list = std::fs::read_to_string(support::root().join("scripts/wheels.sha256")).unwrap();
+    let lines = list.lines().filter(|line| !line.starts_with(['#', 'l']));
+    let names = lines.filter_map(|line| line.split(' ').nth(2).map(str::to_owned));
+    names.collect()
+}
+
 #[test]
 fn every_file_of_every_wheel_is_edited_soundly() {
     let test = "elf::wheels::every_file_of_every_wheel_is_edited_soundly";
@@ -273,52 +264,74 @@ fn every_file_of_every_wheel_is_edited_soundly() {
         "/run/opengl-driver/lib:/nix/store/{}-libcublas-12.9.1-lib/lib:$ORIGIN",
         "a".repeat(32)
     );
-    let mut edited = 0;
-    for wheel in support::wheels(test, "nvidia_").unwrap_or_default() {
-        let target = if wheel.to_string_lossy().contains("aarch64") {
+    let (mut edited, mut loaded, mut wheels) = (0, 0, 0);
+    for wheel in pinned() {
+        let Some(found) = support::wheels(test, &wheel) else {
+            continue;
+        };
+        let target = if wheel.contains("aarch64") {
             Target::aarch64(test)
         } else {
             Target::host(test)
         };
-        let Some(target) = target else { continue };
+        let (Some(target), Some(unzip)) = (target, support::tool(test, "unzip")) else {
+            continue;
+        };
         let dir = support::dir();
+        let mut command = Command::new(unzip);
+        command.args(["-q", "-d"]).arg(dir.path().join("wheel"));
+        support::run(command.arg(&found[0])).expect(0);
+        let mut files = Vec::new();
+        elf_files(&dir.path().join("wheel"), &mut files);
         let harness = dir.path().join("harness");
         target.compile(HARNESS, &["-ldl"], &harness);
-        let mut archive = zip::ZipArchive::new(std::fs::File::open(&wheel).unwrap()).unwrap();
-        let names: Vec<String> = archive
-            .file_names()
-            .map(|name| name.unwrap().into_owned())
-            .collect();
-        for name in names.iter().filter(|name| !name.ends_with('/')) {
-            let file = dir.path().join(name.rsplit('/').next().unwrap());
-            let mut member = archive.by_name(name).unwrap();
-            std::io::copy(&mut member, &mut std::fs::File::create(&file).unwrap()).unwrap();
-            let facts = elf::read(&file).unwrap();
-            if facts.is_none_or(|facts| facts.not_editable_reason().is_some()) {
-                std::fs::remove_file(&file).unwrap();
-                continue;
-            }
+        wheels += usize::from(!files.is_empty());
+        for file in files {
+            // Copies of 167 MB say no more than the first.
+            let large = file.metadata().unwrap().len() > LARGE_BYTES;
             let original = file.with_extension("original");
             std::fs::copy(&file, &original).unwrap();
             // A program, and a library whose own needs this machine lacks, do not load before either.
             let loads = || target.run(&harness, &[&file]).code == 0;
             let loaded_before = loads();
-            assert!(
-                loaded_before || name.contains("/bin/") || name.contains("_rdma"),
-                "{name}"
-            );
-            let rung = patch(test, &original, &file, &runpath);
-            assert!(
-                [Rung::NewSegment, Rung::ExtendSegment].contains(&rung),
-                "{name}: {rung}"
-            );
-            assert_eq!(loads(), loaded_before, "{name}, edited");
+            loaded += usize::from(loaded_before);
+            if large {
+                elf::set_runpath(&file, &runpath).unwrap();
+                agree(test, &file, &runpath);
+            } else {
+                let rung = patch(test, &original, &file, &runpath);
+                assert!(rung > Rung::Same, "{file:?}");
+            }
+            assert_eq!(loads(), loaded_before, "{file:?}, edited");
             target.strip(&file);
             agree(test, &file, &runpath);
-            assert_eq!(loads(), loaded_before, "{name}, edited and stripped");
+            assert_eq!(loads(), loaded_before, "{file:?}, edited and stripped");
+            std::fs::remove_file(&original).unwrap();
             edited += 1;
         }
     }
-    // At least what `scripts/wheels.sha256` pins.
-    assert!(edited == 0 || edited >= 30, "{edited} files");
+    eprintln!("{edited} files of {wheels} wheels, {loaded} of them load");
+    assert!(
+        wheels == 0 || (edited >= 30 && wheels >= 15 && loaded >= 25),
+        "{edited} files of {wheels} wheels, {loaded} load"
+    );
+}
+
+/// Files above this size are looked at by fewer tools.
+const LARGE_BYTES: u64 = 60 << 20;
+
+/// The files below `dir` that can be edited.
+fn elf_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            elf_files(&path, found);
+        } else if kind.is_file() {
+            let facts = elf::read(&path).unwrap();
+            if facts.is_some_and(|facts| facts.not_editable_reason().is_none()) {
+                found.push(path);
+            }
+        }
+    }
 }

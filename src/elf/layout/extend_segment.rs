@@ -115,20 +115,20 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         draft.set_entries(request, strings.old_size)?;
         // A table that ends where the new bytes start grows there; any other is copied.
         let old_end = table.strings_offset.checked_add(table.strings_size);
-        let (offset, dead) = if old_end == Some(end) {
+        let offset = if old_end == Some(end) {
             pieces.push(Piece::Bytes(request.strings.clone()));
-            (table.strings_offset, super::DEAD)
+            table.strings_offset
         } else {
             let offset = end.checked_next_multiple_of(8).ok_or_else(overflow)?;
             pieces.push(Piece::Fill(0, offset - end));
-            pieces.extend(strings.pieces);
-            (offset, 0)
+            pieces.extend(strings.pieces.iter().cloned());
+            offset
         };
         let vaddr = vaddr_of(offset)?;
         draft.set_strings(strings.section, offset, vaddr, strings.size);
         end = offset.checked_add(strings.size).ok_or_else(overflow)?;
-        if let Some(range) = &request.dead {
-            draft.blank(dead, range);
+        if let Some(dead) = &request.dead {
+            strings.blank(&mut draft, dead, offset);
         }
     }
     let file_size = end.checked_sub(load.offset).ok_or_else(overflow)?;

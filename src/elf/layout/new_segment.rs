@@ -43,7 +43,11 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
     let vaddr = top
         .checked_next_multiple_of(align)
         .and_then(|base| base.checked_add(offset % align));
-    let vaddr = vaddr.ok_or_else(overflow)?;
+    // All lengths below are those of parts of the file: added to this they stay far from 64 bits.
+    let vaddr = vaddr.filter(|vaddr| *vaddr < ADDRESS_MAX);
+    let Some(vaddr) = vaddr else {
+        return because("no address above the last segment");
+    };
 
     let mut draft = request.draft();
     let mut pieces = vec![Piece::Fill(0, offset - source.size())];
@@ -68,9 +72,9 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
                 .map(|_| load)
         });
         let home = home.ok_or_else(overflow)?;
-        let old_vaddr = (chunk.start - home.offset)
-            .checked_add(home.vaddr)
-            .ok_or_else(overflow)?;
+        let into = chunk.start.checked_sub(home.offset);
+        let old_vaddr = into.and_then(|into| home.vaddr.checked_add(into));
+        let old_vaddr = old_vaddr.ok_or_else(overflow)?;
         let by = offset + pad - chunk.start;
         relocate(request, &mut draft, &chunk, by, (old_vaddr, vaddr + pad))?;
     }
@@ -96,13 +100,13 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         let strings = request.longer_strings()?;
         draft.set_entries(request, strings.old_size)?;
         pieces.push(Piece::Fill(0, pad));
-        pieces.extend(strings.pieces);
         len += pad;
         draft.set_strings(strings.section, offset + len, vaddr + len, strings.size);
-        len = len.checked_add(strings.size).ok_or_else(overflow)?;
         if let Some(dead) = &request.dead {
-            draft.blank(0, dead);
+            strings.blank(&mut draft, dead, offset + len);
         }
+        pieces.extend(strings.pieces);
+        len = len.checked_add(strings.size).ok_or_else(overflow)?;
     }
     draft.write_in_place(request.in_place.iter().cloned());
     if vaddr.checked_add(len).is_none_or(|end| end > ADDRESS_MAX) {

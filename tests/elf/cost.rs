@@ -1,0 +1,162 @@
+//! What an edit costs: bytes read and written, and memory, whatever the size of the file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use cuda_redist::elf::{self, Rung};
+
+use super::Target;
+use super::built::without_sections;
+use crate::support;
+
+const RUNPATH: &str = "/run/opengl-driver/lib:/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-libcublas-12.9.1-lib/lib:$ORIGIN";
+/// Most memory that an edit takes, the program itself included.
+const MEMORY_KB_MAX: u64 = 20 << 10;
+
+/// Runs its arguments and prints the most memory (kB) that they had.
+const MEASURE: &str = r#"
+    #include <fcntl.h>
+    #include <stdio.h>
+    #include <sys/resource.h>
+    #include <sys/wait.h>
+    #include <unistd.h>
+    int main(int argc, char **argv) {
+        if (!fork()) { dup2(open("/dev/null", O_WRONLY), 1); execv(argv[1], argv + 1); _exit(127); }
+        int status; struct rusage usage;
+        if (wait4(-1, &status, 0, &usage) < 0 || status) return 1;
+        printf("%ld\n", usage.ru_maxrss);
+        return argc < 2;
+    }
+"#;
+
+/// The kilobytes of memory that the program under test takes for `words` and `file`.
+fn memory_kb(measure: &Path, words: &[&str], file: &Path) -> u64 {
+    let mut command = Command::new(measure);
+    command.arg(support::program()).args(words).arg(file);
+    let ran = support::run(&mut command).expect(0);
+    ran.stdout.trim().parse().unwrap()
+}
+
+fn measure(target: &Target, dir: &Path) -> PathBuf {
+    let program = dir.join("measure");
+    target.compile(MEASURE, &[], &program);
+    program
+}
+
+/// Unpacks the library `name` of a wheel, by a tool that is fast in a debug build too.
+fn unpack(test: &str, wheel: &Path, name: &str, dir: &Path) -> Option<PathBuf> {
+    let mut command = Command::new(support::tool(test, "unzip")?);
+    command.args(["-q", "-o", "-j"]).arg(wheel);
+    support::run(command.arg(format!("*/{name}")).arg("-d").arg(dir)).expect(0);
+    Some(dir.join(name))
+}
+
+/// Edits `library`, which is as it came, and holds all against the limits; gives back the rungs of the first and the second edit.
+#[track_caller]
+fn edits_are_cheap(measure: &Path, library: &Path, read_max: u64, written_max: u64) -> [Rung; 2] {
+    let edit = |runpath: &str, read_max: u64| {
+        let patched = elf::set_runpath(library, runpath).unwrap();
+        assert!(
+            patched.bytes_read <= read_max && patched.bytes_written <= written_max,
+            "{library:?}: {patched:?}"
+        );
+        eprintln!("{library:?}: {patched:?}");
+        patched.rung
+    };
+    let first = edit(RUNPATH, read_max);
+    // Who refers to an old value that names directories is looked up among the symbols.
+    let second = edit(&format!("{RUNPATH}:/and/more"), read_max + 8_000);
+    assert_eq!(edit(&format!("{RUNPATH}:/and/more"), read_max), Rung::Same);
+    let longest = format!("{RUNPATH}{}", ":/and/more".repeat(9));
+    let memory = memory_kb(measure, &["elf", "set-runpath", &longest], library);
+    assert!(memory <= MEMORY_KB_MAX, "{library:?}: {memory} kB");
+    eprintln!("{library:?}: {memory} kB of memory");
+    [first, second]
+}
+
+#[test]
+fn libraries_of_wheels_are_edited_by_few_bytes() {
+    let test = "elf::cost::libraries_of_wheels_are_edited_by_few_bytes";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let measure = measure(&target, dir.path());
+    for (wheel, name) in [
+        ("nvidia_curand_cu12-10.3.7.77-", "libcurand.so.10"),
+        ("nvidia_nvjitlink_cu12-12.6.85-", "libnvJitLink.so.12"),
+        (
+            "nvidia_cuda_runtime_cu12-12.6.77-py3-none-manylinux2014_x86_64",
+            "libcudart.so.12",
+        ),
+    ] {
+        let Some(wheel) = support::wheels(test, wheel) else {
+            continue;
+        };
+        let Some(library) = unpack(test, &wheel[0], name, dir.path()) else {
+            continue;
+        };
+        let rungs = edits_are_cheap(&measure, &library, 64_000, 64_000);
+        assert_eq!(rungs, [Rung::NewSegment, Rung::Grow], "{name}");
+    }
+}
+
+/// The library of 356 MB, NVIDIA's largest; its wheel is only there when it was asked for.
+#[test]
+fn cutensor_is_edited_by_few_bytes() {
+    let test = "elf::cost::cutensor_is_edited_by_few_bytes";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let Some(wheel) = support::large_wheels(test, "cutensor_cu12-2.2.0-") else {
+        return;
+    };
+    let dir = support::dir();
+    let Some(library) = unpack(test, &wheel[0], "libcutensor.so.2", dir.path()) else {
+        return;
+    };
+    assert!(library.metadata().unwrap().len() > 356_000_000);
+    let measure = measure(&target, dir.path());
+    let rungs = edits_are_cheap(&measure, &library, 16_000, 40_000);
+    assert_eq!(rungs, [Rung::Grow, Rung::Grow]);
+}
+
+/// What is large is moved and filled in pieces: bss, debug sections, and the string table.
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    let test = "elf::cost::memory_does_not_grow_with_the_file";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let measure = measure(&target, dir.path());
+    let library = dir.path().join("large.so");
+    // 40 MB each: zeros, data, and what no segment has.
+    let source = r#"
+        char zeros[40000000];
+        __asm__(".section .data_x,\"a\"\n.fill 5000000, 8, 1\n.section .debug_x,\"\"\n.fill 5000000, 8, 2\n.text\n");
+    "#;
+    let flags = [
+        "-shared",
+        "-fPIC",
+        "-Wl,--build-id=none,--hash-style=gnu",
+        "-fcf-protection=none",
+    ];
+    target.compile(source, &flags, &library);
+    for (what, bare) in [("with sections", false), ("without sections", true)] {
+        let edited = dir.path().join("edited.so");
+        std::fs::copy(&library, &edited).unwrap();
+        if bare {
+            std::fs::write(&edited, without_sections(std::fs::read(&edited).unwrap())).unwrap();
+        }
+        let expected = elf::rung(&edited, &elf::Edit::runpath(RUNPATH)).unwrap();
+        assert_eq!(expected, Rung::ExtendSegment, "{what}");
+        let memory = memory_kb(&measure, &["elf", "set-runpath", RUNPATH], &edited);
+        assert!(memory <= MEMORY_KB_MAX, "{what}: {memory} kB");
+        eprintln!("{what}: {memory} kB");
+        let facts = elf::read(&edited).unwrap().unwrap();
+        assert_eq!(facts.runpath.as_deref(), Some(RUNPATH));
+        let memory = memory_kb(&measure, &["elf", "show"], &edited);
+        assert!(memory <= MEMORY_KB_MAX, "show {what}: {memory} kB");
+    }
+}
