@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  trees ── tree (every file and link) ──► Libraries ── answer(machine, soname) ──► Directory | Host | Missing
+//!  file ── read (debug information is no library) ──► Facts
 //!  library ── names (read-only data) ──► names for dlopen ──┘
 //!  RUNPATH ── runpath (entry by entry) ──► what is wrong with it
 //! ```
 
 #![deny(clippy::indexing_slicing)]
 
+mod debug;
 mod host;
 mod names;
 mod runpath;
@@ -18,6 +20,7 @@ use std::fmt;
 
 use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
 
+pub use debug::read;
 pub use host::{Host, host, known_package};
 pub use names::{Names, names};
 pub use runpath::{Defect, Finding, Foreign, findings, foreign, reaches};
