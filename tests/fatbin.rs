@@ -115,16 +115,22 @@ fn listed(tool: &Path, file: &Path) -> BTreeMap<String, u64> {
     counts
 }
 
-/// What `cuobjdump` says about the headers of machine code, where it tells `sm_100f` from `sm_100`.
-fn headers(tool: &Path, file: &Path) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    let mut is_machine_code = false;
+/// What `cuobjdump` says about the headers: how often each architecture is there, and how often compressed. It tells
+/// `sm_100f` from `sm_100` here.
+fn headers(tool: &Path, file: &Path) -> BTreeMap<String, (u64, u64)> {
+    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let (mut prefix, mut name) = ("", String::new());
     for line in run(Command::new(tool).arg(file)).stdout.lines() {
-        if line.starts_with("Fatbin ") {
-            is_machine_code = line.starts_with("Fatbin elf code");
-        }
-        if let Some(architecture) = line.strip_prefix("arch = ").filter(|_| is_machine_code) {
-            *counts.entry(architecture.to_owned()).or_default() += 1;
+        match line {
+            "Fatbin elf code:" => prefix = "sm_",
+            "Fatbin ptx code:" => prefix = "compute_",
+            "compressed" => counts.get_mut(&name).unwrap().1 += 1,
+            _ => {
+                if let Some(architecture) = line.strip_prefix("arch = sm_") {
+                    name = format!("{prefix}{architecture}");
+                    counts.entry(name.clone()).or_default().0 += 1;
+                }
+            }
         }
     }
     counts
@@ -160,17 +166,13 @@ fn compare(
                 .or_default() += count;
         }
         assert_eq!(as_listed, listed(&tool, &file), "{name} of {wheel}");
-        if as_listed != ours {
-            let machine_code = ours
-                .clone()
-                .into_iter()
-                .filter(|(name, _)| name.starts_with("sm_"));
-            assert_eq!(
-                machine_code.collect::<BTreeMap<_, _>>(),
-                headers(&tool, &file),
-                "{name}"
-            );
-        }
+        let with_compressed: BTreeMap<String, (u64, u64)> = counts
+            .iter()
+            .map(|(architecture, count)| {
+                (architecture.to_string(), (count.total, count.compressed))
+            })
+            .collect();
+        assert_eq!(with_compressed, headers(&tool, &file), "{name} of {wheel}");
         std::fs::remove_file(&file).unwrap();
         let total: u64 = ours.values().sum();
         let compressed: u64 = counts.values().map(|count| count.compressed).sum();
@@ -200,6 +202,25 @@ fn counts_are_those_that_cuobjdump_lists() {
 fn counts_of_large_libraries_are_those_that_cuobjdump_lists() {
     let test = "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists";
     compare(test, support::large_wheels, LARGE);
+}
+
+/// Which of the capabilities are Tegra's is a table of ours; the one that was put together beside this project has them, too.
+#[test]
+fn tegra_devices_are_those_of_the_reference() {
+    let Some(shared) = support::shared("fatbin::tegra_devices_are_those_of_the_reference") else {
+        return;
+    };
+    let text = std::fs::read(shared.join("reference/gpu-capabilities.json")).unwrap();
+    let reference: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let mut tegra = 0;
+    for known in reference["capabilities"].as_array().unwrap() {
+        let text = known["capability"].as_str().unwrap();
+        let capability: fatbin::Capability = text.trim_end_matches(['a', 'f']).parse().unwrap();
+        let is_jetson = known["is_jetson"].as_bool().unwrap();
+        assert_eq!(capability.is_tegra(), is_jetson, "{text}");
+        tegra += usize::from(is_jetson);
+    }
+    assert!(tegra > 5, "{tegra}");
 }
 
 /// An archive of one object file whose device code is four entries in two containers, with padding between them.

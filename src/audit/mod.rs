@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use crate::elf::{self, ElfKind, Facts, Machine};
+use crate::elf::{ElfKind, Facts, Machine};
 use crate::error::Error;
-use crate::fatbin::{self, Architecture, Capability, Code, Counts};
+use crate::fatbin::{self, Architecture, Capability, Code, Counts, DeviceCode};
 use crate::resolve::{
     self, Abi, Answer, Entry, Found, Libraries, Names, Tree, is_loadable, is_stubs_folder,
 };
 use crate::text;
 
-pub use report::{By, FileReport, LinkReport, Need, Report, TextReport};
+pub use report::{By, FileReport, LinkReport, Need, NotUnderstood, Report, TextReport};
 
 /// What to look at, and what to expect of it.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,8 @@ struct Provider {
     folder: PathBuf,
     /// Its path as people know it.
     shown: PathBuf,
+    /// The same without links.
+    real: PathBuf,
     is_stub: bool,
 }
 
@@ -56,7 +58,7 @@ struct Object<'a> {
     path: &'a Path,
     /// `None` for static libraries.
     facts: Option<Facts>,
-    counts: Counts,
+    code: DeviceCode,
     names: Names,
 }
 
@@ -129,20 +131,20 @@ pub fn audit(request: &Request) -> Result<Report, Error> {
             }
         }
     }
-    report.capabilities = request.capabilities.clone();
+    report.capabilities = request.capabilities.iter().copied().collect();
     Ok(report)
 }
 
 /// Reads one file; `None` when it is neither an ELF file nor a static library with device code.
 fn look<'a>(root: &Tree, tree: usize, path: &'a Path) -> Result<Option<Object<'a>>, Error> {
     let shown = root.shown(path);
-    let facts = elf::read(&shown)?;
+    let facts = resolve::read(&shown)?;
     let is_archive = facts.is_none() && shown.extension().is_some_and(|end| end == "a");
     if facts.is_none() && !is_archive {
         return Ok(None);
     }
-    let counts = fatbin::count(&shown)?;
-    if is_archive && counts.is_empty() {
+    let code = fatbin::read(&shown)?;
+    if is_archive && matches!(&code, DeviceCode::Understood(counts) if counts.is_empty()) {
         return Ok(None);
     }
     let names = match &facts {
@@ -153,7 +155,7 @@ fn look<'a>(root: &Tree, tree: usize, path: &'a Path) -> Result<Option<Object<'a
         tree,
         path,
         facts,
-        counts,
+        code,
         names,
     }))
 }
@@ -206,7 +208,7 @@ fn libraries(
                 {
                     None
                 }
-                None => match elf::read(&real) {
+                None => match resolve::read(&real) {
                     Ok(facts) => facts.filter(is_loadable).as_ref().and_then(Abi::of),
                     Err(error) => {
                         errors.push(error);
@@ -224,6 +226,7 @@ fn libraries(
                     folder: entry.path.parent().unwrap_or(Path::new("")).to_owned(),
                     shown: shown.clone(),
                     is_stub,
+                    real,
                 };
                 libraries.add(name, abi, provider);
             }
@@ -267,15 +270,25 @@ fn judge(
     let mut file = FileReport {
         path: shown.clone(),
         facts: object.facts.clone(),
-        counts: object.counts.clone(),
-        serves: request
-            .capabilities
-            .iter()
-            .filter(|_| !object.counts.is_empty())
-            .map(|capability| (*capability, best(&object.counts, *capability)))
-            .collect(),
         ..FileReport::default()
     };
+    match &object.code {
+        DeviceCode::Understood(counts) => {
+            file.counts = counts.clone();
+            file.serves = request
+                .capabilities
+                .iter()
+                .filter(|_| !counts.is_empty())
+                .map(|capability| (*capability, best(counts, *capability)))
+                .collect();
+        }
+        DeviceCode::NotUnderstood(error) => {
+            file.not_understood = error.problems().next().map(|problem| NotUnderstood {
+                place: problem.place().unwrap_or_default(),
+                reason: problem.to_string(),
+            });
+        }
+    }
     let Some(facts) = &object.facts else {
         return file;
     };
@@ -294,7 +307,7 @@ fn judge(
     let origin = real.parent().unwrap_or(&real);
     let runpath = facts.runpath.as_deref().or(facts.rpath.as_deref());
     if let Some(runpath) = runpath {
-        file.defects = resolve::defects(runpath, origin, &request.driver_paths, real_roots);
+        file.findings = resolve::findings(runpath, origin, &request.driver_paths, real_roots);
     }
     file.is_interpreter_foreign = facts
         .interpreter
@@ -315,13 +328,17 @@ fn judge(
             .then(|| (order, provider.folder.components().count()))
     };
     let need = |name: &str| {
+        let mut is_on_runpath = false;
         let by = match libraries.answer(abi, name, &request.allowed_missing, rank) {
-            Answer::Directory(provider) => By::File(provider.shown),
+            Answer::Directory(provider) => {
+                is_on_runpath = runpath.is_some_and(|runpath| {
+                    resolve::reaches(runpath, origin, name, abi, &provider.real)
+                });
+                By::File(provider.shown)
+            }
             Answer::Host(host) => By::Host(host),
             Answer::Missing { other_machines } => By::Nobody { other_machines },
         };
-        let is_on_runpath = matches!(by, By::File(_))
-            && runpath.is_some_and(|runpath| resolve::reaches(runpath, origin, name));
         Need {
             name: name.to_owned(),
             by,

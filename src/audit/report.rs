@@ -10,7 +10,7 @@ use super::shown;
 use crate::elf::Facts;
 use crate::error::{Error, Kind, Problem};
 use crate::fatbin::{Architecture, Capability, Code, Counts};
-use crate::resolve::{Abi, Defect, Host, known_package};
+use crate::resolve::{Abi, Defect, Finding, Host, known_package};
 use crate::text;
 
 /// How many files a message names before it only counts the rest.
@@ -28,7 +28,7 @@ pub struct Report {
     /// What could not be read, or is damaged.
     pub errors: Vec<Error>,
     /// The devices that were asked about.
-    pub capabilities: Vec<Capability>,
+    pub capabilities: BTreeSet<Capability>,
 }
 
 /// What is to be said about one file.
@@ -51,11 +51,28 @@ pub struct FileReport {
     /// Libraries that it names by a path.
     pub opened_paths: Vec<String>,
     /// The entries of its RUNPATH that something is wrong with.
-    pub defects: Vec<(String, Defect)>,
-    /// Its device code.
+    pub findings: Vec<Finding>,
+    /// Its device code; empty also when that is not understood.
     pub counts: Counts,
+    /// Why its device code is not understood.
+    pub not_understood: Option<NotUnderstood>,
     /// For each capability asked about, the code that serves it; empty when there is no device code.
-    pub serves: Vec<(Capability, Option<Architecture>)>,
+    pub serves: BTreeMap<Capability, Option<Architecture>>,
+}
+
+/// Device code of a form that is not known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotUnderstood {
+    /// The file and the offset.
+    pub place: String,
+    /// What was expected, and what was found.
+    pub reason: String,
+}
+
+impl fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
 }
 
 /// A library that a file needs or opens.
@@ -65,7 +82,8 @@ pub struct Need {
     pub name: String,
     /// Who has it.
     pub by: By,
-    /// Does the loader find it through the file's own RUNPATH? False also where nobody looked: for the host's libraries.
+    /// Does the loader find this very file through the file's own RUNPATH? False also where nobody looked: for the
+    /// host's libraries.
     pub is_on_runpath: bool,
 }
 
@@ -120,6 +138,9 @@ enum AuditError {
         capability: Capability,
         found: Vec<String>,
     },
+    /// The words are those of the reader of device code.
+    #[error("{reason}")]
+    NotUnderstood { place: String, reason: String },
     #[error("expected folders of packages, found {}, {defect}", text::quote(.entry))]
     Runpath {
         place: String,
@@ -136,7 +157,9 @@ impl Problem for AuditError {
     fn place(&self) -> Option<String> {
         match self {
             AuditError::Missing { place, .. } => Some(format!("{place}: NEEDED")),
-            AuditError::NotServed { place, .. } => Some(place.clone()),
+            AuditError::NotServed { place, .. } | AuditError::NotUnderstood { place, .. } => {
+                Some(place.clone())
+            }
             AuditError::Runpath { place, .. } => Some(format!("{place}: RUNPATH")),
         }
     }
@@ -201,7 +224,7 @@ impl Report {
     }
 
     /// What is not acceptable in content that could be read: libraries that nobody has, capabilities that a file with device
-    /// code does not serve, RUNPATH entries that lead into the current directory, the host, a build or stubs.
+    /// code does not serve or whose code is not understood, RUNPATH entries that lead into the current directory, the host, a build or stubs.
     pub fn problems(&self) -> Option<Error> {
         let missing = self.missing().into_iter().map(|((name, abi), missing)| {
             let mut needed_by = missing.needed_by.into_iter();
@@ -222,20 +245,37 @@ impl Report {
                 found: file.counts.keys().map(Architecture::to_string).collect(),
             });
             let defects = file
-                .defects
+                .findings
                 .iter()
-                .filter(|(_, defect)| !defect.is_harmless());
-            let defects = defects.map(|(entry, defect)| AuditError::Runpath {
-                place: place.clone(),
-                entry: entry.clone(),
-                defect: *defect,
-            });
-            not_served.chain(defects).collect::<Vec<_>>()
+                .filter(|found| !found.defect.is_harmless())
+                .map(|found| AuditError::Runpath {
+                    place: place.clone(),
+                    entry: found.entry.clone(),
+                    defect: found.defect,
+                });
+            // Nothing but the capabilities depends on it.
+            let not_understood = file
+                .not_understood
+                .iter()
+                .filter(|_| !self.capabilities.is_empty())
+                .map(|code| AuditError::NotUnderstood {
+                    place: code.place.clone(),
+                    reason: code.reason.clone(),
+                });
+            not_served
+                .chain(not_understood)
+                .chain(defects)
+                .collect::<Vec<_>>()
         });
         Error::from_problems(missing.chain(of_files))
     }
 
     /// The report for machines: one JSON object, ending in a line break.
+    ///
+    /// Keys stay as they are while `reportVersion` does; new ones may come. `files`: per file `needed` and `opens`, each with
+    /// `by`: `file`, `host` or `nobody`; `runpathDefects`; `deviceCode` with counts, and `deviceCodeNotUnderstood`, why
+    /// not, or `null`; `capabilities`, the code that serves each or `null`. `missing`: per library all files that need it. `links`, `texts`: what leads out of the trees.
+    /// `errors`: what could not be read, or is damaged.
     pub fn to_json(&self) -> String {
         let missing: Vec<Value> = self
             .missing()
@@ -266,6 +306,7 @@ impl Report {
             .map(|text| json!({ "file": text.path.display().to_string(), "paths": text.paths }))
             .collect();
         let report = json!({
+            "reportVersion": 1,
             "files": self.files.iter().map(FileReport::to_json).collect::<Vec<_>>(),
             "missing": missing,
             "links": links,
@@ -300,9 +341,9 @@ impl FileReport {
             .map(|(capability, by)| (capability.to_string(), json!(by.map(|by| by.to_string()))))
             .collect();
         let defects: Vec<Value> = self
-            .defects
+            .findings
             .iter()
-            .map(|(entry, defect)| json!({ "entry": entry, "defect": defect.name() }))
+            .map(|found| json!({ "entry": found.entry, "defect": found.defect.name() }))
             .collect();
         json!({
             "file": self.path.display().to_string(),
@@ -317,6 +358,7 @@ impl FileReport {
             "opensPaths": self.opened_paths,
             "runpathDefects": defects,
             "deviceCode": code,
+            "deviceCodeNotUnderstood": self.not_understood.as_ref().map(NotUnderstood::to_string),
             "capabilities": serves,
         })
     }
@@ -382,7 +424,7 @@ impl fmt::Display for Report {
         let with_code = self
             .files
             .iter()
-            .filter(|file| !file.counts.is_empty())
+            .filter(|file| !file.counts.is_empty() || file.not_understood.is_some())
             .count();
         write!(
             f,
@@ -390,11 +432,10 @@ impl fmt::Display for Report {
             counted(self.files.len(), "file")
         )?;
         for capability in &self.capabilities {
-            let served = self.files.iter().filter(|file| {
-                file.serves
-                    .iter()
-                    .any(|(asked, by)| asked == capability && by.is_some())
-            });
+            let served = self
+                .files
+                .iter()
+                .filter(|file| file.serves.get(capability).is_some_and(Option::is_some));
             write!(f, ", {capability} served by {}", served.count())?;
         }
         writeln!(f)
@@ -467,8 +508,9 @@ impl fmt::Display for FileReport {
         for path in &self.opened_paths {
             line("opens", path)?;
         }
-        for (entry, defect) in &self.defects {
-            line("runpath", &format!("{}: {defect}", text::quote(entry)))?;
+        for found in &self.findings {
+            let entry = text::quote(&found.entry);
+            line("runpath", &format!("{entry}: {}", found.defect))?;
         }
         if !self.counts.is_empty() {
             let counts: Vec<String> = self
@@ -477,6 +519,9 @@ impl fmt::Display for FileReport {
                 .map(|(architecture, count)| format!("{architecture} x{}", count.total))
                 .collect();
             line("device code", &counts.join(", "))?;
+        }
+        if let Some(code) = &self.not_understood {
+            line("device code", &format!("not understood: {code}"))?;
         }
         for (capability, by) in &self.serves {
             let by = match by {

@@ -12,7 +12,7 @@ use super::args::{ElfArgs, ElfCommand, ShowFormat};
 use super::stdout::{each, exit_code, print, worst};
 use crate::elf::{self, Edit, ElfKind, Facts, Rung, Writing};
 use crate::error::{Error, Problem};
-use crate::fatbin::{self, Architecture};
+use crate::fatbin::{self, Architecture, DeviceCode};
 use crate::text;
 
 /// A file that was named is no ELF file.
@@ -63,7 +63,8 @@ fn carry_out(edit: &Edit, file: &Path) -> Result<String, Error> {
 /// What is shown of one file.
 struct Shown {
     facts: Facts,
-    architectures: Vec<Architecture>,
+    /// Why not, where the device code is not understood.
+    architectures: Result<Vec<Architecture>, String>,
     /// How an edit would find room, or why not; `None` when there is nothing to edit.
     rung: Option<Result<Rung, String>>,
 }
@@ -86,7 +87,10 @@ impl Shown {
             first.unwrap_or_default()
         };
         Ok(Shown {
-            architectures: fatbin::architectures(file)?,
+            architectures: match fatbin::read(file)? {
+                DeviceCode::Understood(counts) => Ok(counts.into_keys().collect()),
+                DeviceCode::NotUnderstood(error) => Err(reason(error)),
+            },
             rung: rung.map(|rung| rung.map_err(reason)),
             facts,
         })
@@ -133,7 +137,10 @@ fn human(place: &str, shown: &Shown) -> String {
     line("rpath", facts.rpath.as_deref());
     line("runpath", facts.runpath.as_deref());
     line("build id", facts.build_id.as_deref());
-    let architectures = names(&shown.architectures).join(" ");
+    let architectures = match &shown.architectures {
+        Ok(architectures) => names(architectures).join(" "),
+        Err(reason) => format!("not understood: {reason}"),
+    };
     line(
         "cuda",
         Some(&*architectures).filter(|names| !names.is_empty()),
@@ -168,7 +175,8 @@ fn object(file: &Path, shown: &Shown) -> Value {
         "rpath": facts.rpath,
         "runpath": facts.runpath,
         "buildId": facts.build_id,
-        "cudaArchitectures": names(&shown.architectures),
+        "cudaArchitectures": shown.architectures.as_deref().map(names).ok(),
+        "cudaNotUnderstood": shown.architectures.as_ref().err(),
         "misalignedSegments": facts.misaligned_segments,
         "spareDynamicSlots": facts.spare_dynamic_slots,
         "rung": rung.map(Rung::to_string),

@@ -40,18 +40,23 @@ pub struct Architecture {
 impl Architecture {
     /// Does code for this architecture run on devices of `capability`?
     ///
-    /// Machine code without suffix: on its own device and later ones of the same major version. PTX without suffix: on
-    /// its own device and all later ones. With `a`: on exactly its own. With `f`: on its own and later ones of its family.
+    /// Machine code without suffix: on its own device and later ones of the same major version, but neither from nor to
+    /// Tegra devices. PTX without suffix: on its own device and all later ones. With `a`: on exactly its own. With `f`:
+    /// on its own and later ones of its family.
     ///
-    /// Source: CUDA C++ Programming Guide, "Binary Compatibility", "PTX Compatibility", "Family-Specific Features". The
-    /// caveat there that machine code does not move between desktop devices and Tegra is not applied: numbers alone do
-    /// not say which device is which.
+    /// Source: CUDA C++ Programming Guide, "Binary Compatibility" (for desktop devices only: not for Tegra, nor between
+    /// the two), "PTX Compatibility", "Family-Specific Features".
     pub fn serves(self, capability: Capability) -> bool {
         let own = Capability::from_number(self.number);
         match (self.variant, self.code) {
             (Variant::Specific, _) => capability == own,
             (Variant::Family, _) => own.family() == capability.family() && capability >= own,
-            (Variant::Base, Code::Machine) => own.major == capability.major && capability >= own,
+            (Variant::Base, Code::Machine) => {
+                let is_moved = capability != own;
+                own.major == capability.major
+                    && capability >= own
+                    && !(is_moved && (own.is_tegra() || capability.is_tegra()))
+            }
             (Variant::Base, Code::Ptx) => capability >= own,
         }
     }
@@ -86,6 +91,15 @@ impl Capability {
             major: number / 10,
             minor: number % 10,
         }
+    }
+
+    /// Is this a device of a Tegra, as Jetson and Drive have them?
+    ///
+    /// Source: NVIDIA's table of CUDA GPUs, where each of these numbers is a Jetson's alone: TX1 and Nano, TX2, Xavier,
+    /// Orin, T239, Thor (10.1 until CUDA 12.9, 11.0 since).
+    pub fn is_tegra(self) -> bool {
+        const TEGRA: [(u32, u32); 7] = [(5, 3), (6, 2), (7, 2), (8, 7), (8, 8), (10, 1), (11, 0)];
+        TEGRA.contains(&(self.major, self.minor))
     }
 
     /// Devices that share family-specific features: those of one major version. 10.1 is in the family of 11.0, which is
@@ -166,8 +180,8 @@ mod tests {
     #[test]
     fn code_serves_the_devices_it_was_made_for() {
         let all = [
-            "5.0", "7.0", "7.5", "8.0", "8.6", "8.9", "9.0", "10.0", "10.1", "10.3", "11.0",
-            "12.0", "12.1",
+            "5.0", "7.0", "7.2", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "10.0", "10.1", "10.3",
+            "11.0", "12.0", "12.1",
         ];
         for (name, served) in [
             ("sm_50", "5.0"),
@@ -175,9 +189,18 @@ mod tests {
             ("sm_75", "7.5"),
             ("sm_80", "8.0 8.6 8.9"),
             ("sm_86", "8.6 8.9"),
+            ("sm_72", "7.2"),
+            ("sm_87", "8.7"),
+            ("sm_101", "10.1"),
+            ("sm_110", "11.0"),
+            (
+                "compute_86",
+                "8.6 8.7 8.9 9.0 10.0 10.1 10.3 11.0 12.0 12.1",
+            ),
+            ("compute_87", "8.7 8.9 9.0 10.0 10.1 10.3 11.0 12.0 12.1"),
             ("sm_90", "9.0"),
             ("sm_90a", "9.0"),
-            ("sm_100", "10.0 10.1 10.3"),
+            ("sm_100", "10.0 10.3"),
             ("sm_100a", "10.0"),
             ("sm_100f", "10.0 10.3"),
             ("sm_103f", "10.3"),

@@ -31,6 +31,27 @@ pub struct Count {
 /// The device code in a file, sorted by architecture; empty when there is none.
 pub type Counts = BTreeMap<Architecture, Count>;
 
+/// What is known of the device code in a file.
+#[derive(Debug)]
+pub enum DeviceCode {
+    /// All of it.
+    Understood(Counts),
+    /// Its headers are of a form that is not known here, as those of a future CUDA may be. The file itself is sound.
+    NotUnderstood(Error),
+}
+
+/// Looks at the device code in `path` as [`count`] does. Code that is not understood is an answer, for those whose work
+/// does not depend on it.
+///
+/// # Errors
+/// The file cannot be read; its tables do not lie inside it; or it is a thin archive, whose members are other files.
+pub fn read(path: &Path) -> Result<DeviceCode, Error> {
+    let source = Source::open(path)?;
+    let mut found = Counts::new();
+    let not_understood = walk::file(&source, &mut found)?;
+    Ok(not_understood.map_or(DeviceCode::Understood(found), DeviceCode::NotUnderstood))
+}
+
 /// Counts the device code in `path`, in the sense of `cuobjdump --list-elf` and `--list-ptx`.
 ///
 /// Looks into shared libraries, programs, object files and static libraries of 64-bit little-endian machines. Any
@@ -38,13 +59,12 @@ pub type Counts = BTreeMap<Architecture, Count>;
 /// resource files loaded at run time).
 ///
 /// # Errors
-/// The file cannot be read; its tables or the headers of its device code do not lie inside it; or it is a thin archive,
-/// whose members are other files.
+/// As [`read`], and the code is not understood.
 pub fn count(path: &Path) -> Result<Counts, Error> {
-    let source = Source::open(path)?;
-    let mut found = Counts::new();
-    walk::file(&source, &mut found)?;
-    Ok(found)
+    match read(path)? {
+        DeviceCode::Understood(counts) => Ok(counts),
+        DeviceCode::NotUnderstood(error) => Err(error),
+    }
 }
 
 /// The architectures that the device code in `path` is for: distinct, sorted; empty when there is none.

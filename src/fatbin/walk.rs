@@ -67,8 +67,9 @@ fn wrong(
     .into()
 }
 
-/// Walks the device code of a file: an archive, an ELF file, or one without any.
-pub(super) fn file(source: &Source, found: &mut Counts) -> Result<(), Error> {
+/// Walks the device code of a file: an archive, an ELF file, or one without any. Gives back what ended the walk of a
+/// section early, of several the first.
+pub(super) fn file(source: &Source, found: &mut Counts) -> Result<Option<Error>, Error> {
     let magic = match source.size() {
         0..8 => Vec::new(),
         _ => source.read(0, 8, "archive header")?,
@@ -84,9 +85,10 @@ pub(super) fn file(source: &Source, found: &mut Counts) -> Result<(), Error> {
 }
 
 /// Walks the members of a static library.
-fn archive(source: &Source, found: &mut Counts) -> Result<(), Error> {
+fn archive(source: &Source, found: &mut Counts) -> Result<Option<Error>, Error> {
     const TABLE: &str = "archive member header";
     const HEADER: u64 = 60;
+    let mut not_understood = None;
     let mut at = ARCHIVE_MAGIC.len() as u64;
     while at < source.size() {
         let header = source.read(at, HEADER, TABLE)?;
@@ -117,18 +119,19 @@ fn archive(source: &Source, found: &mut Counts) -> Result<(), Error> {
         // The symbol tables and the table of long names.
         let name = field(0..16).trim_ascii_end();
         if name != b"/" && name != b"//" && name != b"/SYM64/" {
-            member(source, start..end, found)?;
+            let found = member(source, start..end, found)?;
+            not_understood = not_understood.or(found);
         }
         at = end.saturating_add(size % 2);
     }
-    Ok(())
+    Ok(not_understood)
 }
 
 /// Walks the device code of one ELF file at `file`, which may be a member of an archive.
-fn member(source: &Source, file: Range<u64>, found: &mut Counts) -> Result<(), Error> {
+fn member(source: &Source, file: Range<u64>, found: &mut Counts) -> Result<Option<Error>, Error> {
     let size = file.end.saturating_sub(file.start);
     let Some(header) = Header::read(source, file.start, size)? else {
-        return Ok(());
+        return Ok(None);
     };
     // Where device code was linked, `__nv_relfatbin` still holds the parts of what is now in `.nv_fatbin`; seen in
     // libnvshmem_host. `cuobjdump` looks at one of the two as well.
@@ -138,10 +141,15 @@ fn member(source: &Source, file: Range<u64>, found: &mut Counts) -> Result<(), E
     if sections.is_empty() {
         sections = named(b"__nv_relfatbin")?;
     }
+    let mut not_understood = None;
     for section in sections {
-        containers(source, section, found)?;
+        match containers(source, section, found) {
+            // The section lies inside the file, so what is refused is the code in it.
+            Err(error) if error.is_rejected() => not_understood = not_understood.or(Some(error)),
+            walked => walked?,
+        }
     }
-    Ok(())
+    Ok(not_understood)
 }
 
 /// Walks the containers of one section.
@@ -282,7 +290,7 @@ fn entries(source: &Source, container: Range<u64>, found: &mut Counts) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fatbin::{architectures, count};
+    use crate::fatbin::{DeviceCode, architectures, count, read};
 
     /// A fatbin entry with `payload` bytes behind a header of `header` bytes.
     fn entry(kind: u16, number: u32, flags: u64, header: u32, payload: usize) -> Vec<u8> {
@@ -485,6 +493,7 @@ mod tests {
 
     #[test]
     fn damaged_code_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
         let good = container(&[entry(2, 90, 0, 64, 8)]);
         let with = |at: usize, bytes: &[u8]| {
             let mut damaged = good.clone();
@@ -563,6 +572,16 @@ mod tests {
                 error.is_rejected() && error.render().contains(message),
                 "{name}: {error}"
             );
+            // Damage of archives is for everybody, device code of another form only for those who ask for it.
+            let path = dir.path().join("file");
+            std::fs::write(&path, &bytes).unwrap();
+            let read = read(&path).map(|code| matches!(code, DeviceCode::NotUnderstood(_)));
+            match read {
+                Ok(is_not_understood) => {
+                    assert!(is_not_understood && bytes.starts_with(b"\x7f"), "{name}")
+                }
+                Err(error) => assert!(bytes.starts_with(b"!<"), "{name}: {error}"),
+            }
         }
     }
 }

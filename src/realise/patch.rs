@@ -12,7 +12,7 @@ use super::stage::Stage;
 use super::tree::{Node, Tree};
 use crate::elf::{self, Facts};
 use crate::error::Error;
-use crate::fatbin;
+use crate::fatbin::{self, DeviceCode};
 use crate::plan::edits::{self, LibraryDir};
 use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
@@ -69,7 +69,7 @@ pub(super) fn patch(
             continue;
         }
         let path = stage.dir(piece.to.output)?.join(&piece.to.path);
-        let Some(facts) = elf::read(&path)? else {
+        let Some(facts) = resolve::read(&path)? else {
             continue;
         };
         let abi = Abi::of(&facts);
@@ -210,7 +210,7 @@ fn add_dependencies(
                 if !path.is_file() {
                     continue;
                 }
-                if let Some(abi) = elf::read(&path)?
+                if let Some(abi) = resolve::read(&path)?
                     .filter(is_loadable)
                     .as_ref()
                     .and_then(Abi::of)
@@ -331,10 +331,13 @@ fn carry_out(
         let Placement { output, path } = edit.object.at;
         let file = stage.dir(*output)?.join(path);
         let rung = elf::set_runpath(&file, &edit.runpath)?.rung;
-        let architectures = fatbin::architectures(&file)?
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        // What the code is for is told, and decides nothing: a package of a newer CUDA must not fail here.
+        let architectures = match fatbin::read(&file)? {
+            DeviceCode::Understood(counts) => {
+                Some(counts.keys().map(ToString::to_string).collect())
+            }
+            DeviceCode::NotUnderstood(_) => None,
+        };
         let entry = Patched {
             output: *output,
             path: path.clone(),

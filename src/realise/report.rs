@@ -58,8 +58,9 @@ pub struct Patched {
     pub runpath: String,
     /// How the edit found its place, see [`crate::elf::Rung`].
     pub rung: String,
-    /// The CUDA architectures of the device code in it, sorted; empty when there is none.
-    pub architectures: Vec<String>,
+    /// The CUDA architectures of the device code in it, sorted; empty when there is none, `None` when that code is of a
+    /// form that is not known here.
+    pub architectures: Option<Vec<String>>,
 }
 
 /// One ELF file that is not for the plan's machine.
@@ -102,10 +103,10 @@ impl fmt::Display for Patched {
             architectures,
         } = self;
         write!(f, "{output}: {path}: RUNPATH {runpath} ({rung})")?;
-        if architectures.is_empty() {
-            Ok(())
-        } else {
-            write!(f, ", device code for {}", architectures.join(" "))
+        match architectures.as_deref() {
+            Some([]) => Ok(()),
+            Some(architectures) => write!(f, ", device code for {}", architectures.join(" ")),
+            None => f.write_str(", device code that is not understood"),
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  trees ── tree (every file and link) ──► Libraries ── answer(machine, soname) ──► Directory | Host | Missing
+//!  file ── read (debug information is no library) ──► Facts
 //!  library ── names (read-only data) ──► names for dlopen ──┘
 //!  RUNPATH ── runpath (entry by entry) ──► what is wrong with it
 //! ```
 
 #![deny(clippy::indexing_slicing)]
 
+mod debug;
 mod host;
 mod names;
 mod runpath;
@@ -18,9 +20,10 @@ use std::fmt;
 
 use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
 
+pub use debug::read;
 pub use host::{Host, host, known_package};
 pub use names::{Names, names};
-pub use runpath::{Defect, Foreign, defects, foreign, reaches};
+pub use runpath::{Defect, Finding, Foreign, findings, foreign, reaches};
 pub use tree::{Entry, Found, Tree, Unreadable};
 
 /// The machines that NVIDIA ships Linux libraries for: processor, width and byte order together, because a library

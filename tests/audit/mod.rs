@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cuda_redist::audit::{By, FileReport, Report, Request, audit};
-use cuda_redist::resolve::{Abi, Defect, Foreign, Host};
+use cuda_redist::resolve::{Abi, Defect, Finding, Foreign, Host};
 use serde_json::{Value, json};
 
 use crate::support::{self, program, run};
@@ -266,17 +266,38 @@ fn libraries_that_code_opens_are_found_in_its_data() {
     assert!(report.problems().is_none());
 }
 
+fn finding(entry: &str, defect: Defect) -> Finding {
+    Finding {
+        entry: entry.to_owned(),
+        defect,
+    }
+}
+
 #[test]
 fn runpaths_are_judged_entry_by_entry() {
     let Some(shop) = Workshop::new("audit::runpaths_are_judged_entry_by_entry") else {
         return;
     };
     let own = shop.path("own/lib");
+    let up = "$ORIGIN/../../../../../../../../../usr/lib";
     let runpath = format!(
-        "-Wl,--enable-new-dtags,-rpath,/run/opengl-driver/lib:$ORIGIN:$ORIGIN/gone:{}:/usr/lib:/build/x:/nix/x/stubs:.:/nix/gone",
+        "-Wl,--enable-new-dtags,-rpath,/run/opengl-driver/lib:$ORIGIN:$ORIGIN/gone:{}:/usr/lib:/build/x:/nix/x/stubs:.:/nix/gone:{up}:/nix/../usr/lib:$ORIGIN/alias",
         own.display()
     );
     shop.library("own/lib/libx.so", "", &[], &[&runpath]);
+    std::fs::create_dir(own.join("stubs")).unwrap();
+    symlink("stubs", own.join("alias")).unwrap();
+    // The loader ignores one without text.
+    shop.library(
+        "own/lib/libnone.so",
+        "",
+        &[],
+        &["-Wl,--enable-new-dtags,-rpath,xyz"],
+    );
+    let none = own.join("libnone.so");
+    let bytes = std::fs::read(&none).unwrap();
+    let at = bytes.windows(4).position(|text| text == b"xyz\0").unwrap();
+    std::fs::write(&none, [&bytes[..at], &[0; 4], &bytes[at + 4..]].concat()).unwrap();
     shop.library(
         "own/lib/libold.so",
         "",
@@ -284,7 +305,7 @@ fn runpaths_are_judged_entry_by_entry() {
         &["-Wl,--disable-new-dtags,-rpath,/opt/x"],
     );
     let report = shop.audit(&["own"], &[]);
-    let defects = |end: &str| -> Vec<(String, Defect)> { file(&report, end).defects.clone() };
+    let findings = |end: &str| file(&report, end).findings.clone();
     let expected = [
         ("$ORIGIN/gone", Defect::Nothing),
         ("/usr/lib", Defect::Foreign(Foreign::Host)),
@@ -292,18 +313,222 @@ fn runpaths_are_judged_entry_by_entry() {
         ("/nix/x/stubs", Defect::Stubs),
         (".", Defect::CurrentDirectory),
         ("/nix/gone", Defect::Nothing),
+        (up, Defect::Foreign(Foreign::Host)),
+        ("/nix/../usr/lib", Defect::Foreign(Foreign::Host)),
+        ("$ORIGIN/alias", Defect::Stubs),
     ]
-    .map(|(entry, defect)| (entry.to_owned(), defect));
-    assert_eq!(defects("libx.so"), expected);
+    .map(|(entry, defect)| finding(entry, defect));
+    assert_eq!(findings("libx.so"), expected);
+    let none = file(&report, "libnone.so");
+    let runpath = none.facts.as_ref().unwrap().runpath.as_deref();
+    assert_eq!((runpath, &*none.findings), (Some(""), &[][..]));
     assert_eq!(
-        defects("libold.so"),
-        [("/opt/x".to_owned(), Defect::Foreign(Foreign::Host))]
+        findings("libold.so"),
+        [finding("/opt/x", Defect::Foreign(Foreign::Host))]
     );
     let problems = report.problems().unwrap();
-    assert_eq!(problems.problems().count(), 5, "{problems}");
+    assert_eq!(problems.problems().count(), 8, "{problems}");
     assert!(problems.render().contains(
         "libx.so: RUNPATH: expected folders of packages, found `/nix/x/stubs`, a folder of stubs"
     ));
+}
+
+#[test]
+fn on_the_runpath_is_what_the_loader_would_load() {
+    let test = "audit::on_the_runpath_is_what_the_loader_would_load";
+    let Some(shop) = Workshop::new(test) else {
+        return;
+    };
+    let needed = [
+        "libhere.so",
+        "libarm.so",
+        "libstub.so",
+        "libtwice.so",
+        "libtext.so",
+        "libfolder.so",
+        "liblink.so",
+        "libaway.so",
+    ];
+    let runpath = "-Wl,--enable-new-dtags,-rpath,$ORIGIN/../a:$ORIGIN/stubs:$ORIGIN/../b";
+    shop.library("own/lib/libx.so", "", &needed, &[runpath]);
+    for path in [
+        "own/b/libhere.so",
+        // The loader passes by the one for Arm.
+        "own/b/libarm.so",
+        // It would take the stub.
+        "own/lib/libstub.so",
+        "own/lib/stubs/libstub.so",
+        // It would take another than the nearest.
+        "own/lib/libtwice.so",
+        "own/b/libtwice.so",
+        // It gives up at what is no library.
+        "own/b/libtext.so",
+        "own/b/libfolder.so",
+        "own/lib/libaim.so",
+        "own/lib/libaway.so",
+    ] {
+        shop.library(path, "", &[], &[]);
+    }
+    turn_into_aarch64(&shop.library("own/a/libarm.so", "", &[], &[]));
+    std::fs::write(shop.path("own/a/libtext.so"), "INPUT(x)").unwrap();
+    std::fs::create_dir(shop.path("own/a/libfolder.so")).unwrap();
+    symlink("../lib/libaim.so", shop.path("own/b/liblink.so")).unwrap();
+
+    let report = shop.audit(&["own"], &[]);
+    let found: Vec<_> = file(&report, "lib/libx.so")
+        .needed
+        .iter()
+        .map(|need| {
+            assert!(matches!(need.by, By::File(_)), "{need:?}");
+            (&*need.name, need.is_on_runpath)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("libhere.so", true),
+            ("libarm.so", true),
+            ("libstub.so", false),
+            ("libtwice.so", false),
+            ("libtext.so", false),
+            ("libfolder.so", true),
+            ("liblink.so", true),
+            ("libaway.so", false),
+        ]
+    );
+    let all: Value = serde_json::from_str(&report.to_json()).unwrap();
+    let x = &all["files"].as_array().unwrap().iter();
+    let x = x
+        .clone()
+        .find(|file| file["soname"] == "libx.so")
+        .expect("it was audited");
+    assert_eq!(x["needed"][2]["onRunpath"], false);
+    assert_eq!(x["needed"][1]["onRunpath"], true);
+}
+
+/// What `eu-strip` and `objcopy` split off has the program headers of the library, but not its bytes.
+#[test]
+fn debug_files_are_no_libraries() {
+    let test = "audit::debug_files_are_no_libraries";
+    let (Some(shop), Some(eu_strip), Some(objcopy)) = (
+        Workshop::new(test),
+        support::tool(test, "eu-strip"),
+        support::tool(test, "objcopy"),
+    ) else {
+        return;
+    };
+    // Long debug information reaches to where the dynamic table was, and looks like one.
+    let long: String = (0..400).map(|n| format!("int variable_{n};\n")).collect();
+    for (number, source) in ["int f(int x) { return x + 1; }", &long].iter().enumerate() {
+        let name = format!("own/lib{number}.so");
+        let library = shop.library(
+            &name,
+            source,
+            &["libc.so.6"],
+            &["-g", "-Wl,-rpath,/usr/lib"],
+        );
+        let debug = |tool: &str| shop.path(&format!("own/debug/lib{number}.so.{tool}"));
+        std::fs::create_dir_all(shop.path("own/debug")).unwrap();
+        run(Command::new(&objcopy)
+            .arg("--only-keep-debug")
+            .arg(&library)
+            .arg(debug("objcopy")))
+        .expect(0);
+        run(Command::new(&eu_strip)
+            .arg("-f")
+            .arg(debug("eu-strip"))
+            .arg(&library))
+        .expect(0);
+    }
+    let size = |path: &str| shop.path(path).metadata().unwrap().len();
+    assert!(
+        size("own/debug/lib0.so.eu-strip") < size("own/lib0.so")
+            && size("own/debug/lib1.so.eu-strip") > 0x4000,
+        "one is cut before its dynamic table, the other is not"
+    );
+    let report = shop.audit(&["own"], &[]);
+    let looked_at: Vec<_> = report
+        .files
+        .iter()
+        .map(|file| (file.path.file_name().unwrap().to_str().unwrap(), file.abi))
+        .collect();
+    assert_eq!(
+        looked_at,
+        [
+            // These say of themselves that there is nothing to load.
+            ("lib0.so.objcopy", None),
+            ("lib1.so.objcopy", None),
+            // A library that was stripped of its debug information is still one.
+            ("lib0.so", Some(Abi::X86_64)),
+            ("lib1.so", Some(Abi::X86_64)),
+        ]
+    );
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}
+
+#[test]
+fn device_code_of_another_form_matters_to_capabilities_alone() {
+    let test = "audit::device_code_of_another_form_matters_to_capabilities_alone";
+    let Some(shop) = Workshop::new(test) else {
+        return;
+    };
+    let source = device_code(&[("sm", 90, 0)]).replacen("80,237,85,186,1,", "80,237,85,186,2,", 1);
+    shop.library("own/libnext.so", &source, &["libgone.so"], &[]);
+    let audit = |arguments: &[&str]| {
+        run(Command::new(program())
+            .current_dir(shop.dir.path())
+            .arg("audit")
+            .args(["--allow-missing", "libgone.so"])
+            .args(arguments))
+    };
+    let at = |text: &str| {
+        // Where the linker puts the code is its affair.
+        let (before, rest) = text.split_once("at offset 0x").unwrap();
+        format!("{before}{}", &rest[rest.find(':').unwrap()..])
+    };
+    let reason = "libnext.so: fatbin header : expected the magic 0xba55ed50 and version 1, found 0xba55ed50 and version 2";
+    let ran = audit(&["own"]).expect(0);
+    assert_eq!(
+        at(&ran.stdout),
+        format!(
+            "own/libnext.so\n  machine       x86_64\n  soname        libnext.so\n  needs         libgone.so    (the host's)\n  \
+             device code   not understood: own/{reason}\n1 file, 1 with device code\n"
+        )
+    );
+    let ran = audit(&["--format", "json", "own"]).expect(0);
+    let all: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let told = &all["files"][0];
+    assert_eq!(told["deviceCode"], json!([]));
+    assert_eq!(
+        at(told["deviceCodeNotUnderstood"].as_str().unwrap()),
+        format!("own/{reason}")
+    );
+    let ran = audit(&["--capability", "9.0", "own"]).expect(1);
+    assert_eq!(at(&ran.stderr), format!("own/{reason}\n"));
+
+    // The rest of the file is shown.
+    let show = |format: &str| {
+        run(Command::new(program())
+            .args(["elf", "show", "--format", format])
+            .arg(shop.path("own/libnext.so")))
+        .expect(0)
+        .stdout
+    };
+    let human = show("human");
+    assert!(
+        human.contains("\n  needed        libgone.so\n")
+            && human.contains("\n  cuda          not understood: expected the magic"),
+        "{human}"
+    );
+    let shown: Value = serde_json::from_str(&show("json")).unwrap();
+    assert_eq!(shown[0]["cudaArchitectures"], Value::Null);
+    assert!(
+        shown[0]["cudaNotUnderstood"]
+            .as_str()
+            .unwrap()
+            .ends_with("and version 2")
+    );
+    assert_eq!(shown[0]["needed"], json!(["libgone.so"]));
 }
 
 /// C for device code: a container in `.nv_fatbin` with one cubin for each architecture, and PTX where `compute` says so.
@@ -391,28 +616,28 @@ fn every_file_with_device_code_must_serve_every_capability() {
       machine       x86_64
       soname        libnew.so
       device code   sm_80 x1, sm_90a x1, compute_90 x1
-      serves 9.0    with sm_90a
       serves 8.6    with sm_80
+      serves 9.0    with sm_90a
       serves 12.0   with compute_90, compiled by the driver when it is loaded
     own/libold.so
       machine       x86_64
       soname        libold.so
       device code   sm_80 x1, sm_86 x1
-      serves 9.0    not
       serves 8.6    with sm_86
+      serves 9.0    not
       serves 12.0   not
     own/libstatic.a
       device code   sm_70 x1
-      serves 9.0    not
       serves 8.6    not
+      serves 9.0    not
       serves 12.0   not
-    4 files, 3 with device code, 9.0 served by 1, 8.6 served by 2, 12.0 served by 1
+    4 files, 3 with device code, 8.6 served by 2, 9.0 served by 1, 12.0 served by 1
     ");
     insta::assert_snapshot!(ran.stderr, @r"
     own/libold.so: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_80 sm_86
     own/libold.so: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_80 sm_86
-    own/libstatic.a: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_70
     own/libstatic.a: expected code for a device of capability 8.6, or PTX for it or an earlier one, found sm_70
+    own/libstatic.a: expected code for a device of capability 9.0, or PTX for it or an earlier one, found sm_70
     own/libstatic.a: expected code for a device of capability 12.0, or PTX for it or an earlier one, found sm_70
     ");
     // A file alone is a tree, too.
@@ -430,11 +655,12 @@ fn every_file_with_device_code_must_serve_every_capability() {
     assert_eq!(
         report,
         json!({
-            "errors": [], "links": [], "texts": [], "missing": [],
+            "reportVersion": 1, "errors": [], "links": [], "texts": [], "missing": [],
             "files": [{
                 "file": "own/libnew.so", "machine": "x86_64", "kind": "shared library", "foreignMachine": false,
                 "soname": "libnew.so", "interpreter": null, "foreignInterpreter": false,
                 "needed": [], "opens": [], "opensPaths": [], "runpathDefects": [],
+                "deviceCodeNotUnderstood": null,
                 "deviceCode": [
                     { "architecture": "sm_80", "count": 1, "compressed": 0 },
                     { "architecture": "sm_90a", "count": 1, "compressed": 0 },
@@ -527,7 +753,7 @@ fn libcufile_opens_what_people_know_it_to_open() {
         ["libcufile_rdma.so.1"]
     );
     // `$ORIGIN:` as NVIDIA wrote it ends in an empty entry.
-    assert_eq!(cufile.defects, [(String::new(), Defect::CurrentDirectory)]);
+    assert_eq!(cufile.findings, [finding("", Defect::CurrentDirectory)]);
     assert!(
         report
             .problems()

@@ -4,11 +4,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DRIVER, Package, binary, library, link, text};
 use crate::support::nvidia_archive::{Content, Member, PLATFORM, members};
-use crate::support::{run, skip, tool};
+use crate::support::{dir, run, skip, tool};
 
 #[test]
 fn a_dependency_is_found_and_stands_before_origin() {
@@ -264,4 +264,57 @@ fn windows_packages_are_split_and_not_patched() {
             .count(),
         0
     );
+}
+
+/// Neither split-off debug information nor device code of a CUDA to come keeps a package from being made.
+#[test]
+fn debug_files_and_unknown_device_code_are_packed_as_they_are() {
+    let test = "realise::wiring::debug_files_and_unknown_device_code_are_packed_as_they_are";
+    let (Some(cc), Some(eu_strip)) = (tool(test, "cc"), tool(test, "eu-strip")) else {
+        return;
+    };
+    let work = dir();
+    let source = "__asm__(\".section .nv_fatbin,\\\"a\\\"\\n.long 0xba55ed50\\n.short 2, 16\\n.quad 0\\n\");";
+    std::fs::write(work.path().join("x.c"), source).expect("written");
+    run(Command::new(&cc).current_dir(work.path()).args([
+        "-g",
+        "-shared",
+        "-nostdlib",
+        "-o",
+        "libx.so.1",
+        "x.c",
+        "-Wl,-soname,libx.so.1",
+    ]))
+    .expect(0);
+    run(Command::new(&eu_strip)
+        .current_dir(work.path())
+        .args(["-f", "libx.debug", "libx.so.1"]))
+    .expect(0);
+    let read = |name: &str| std::fs::read(work.path().join(name)).expect("it was made");
+    let package = Package::new(
+        "libx",
+        "linux-x86_64",
+        &[
+            binary("lib/libx.so.1", read("libx.so.1")),
+            Member {
+                path: "lib/debug/libx.so.1.debug".to_owned(),
+                content: Content::File(read("libx.debug")),
+            },
+        ],
+    );
+    let ran = package.realise().expect(0);
+    assert!(
+        ran.stderr.contains("libx.so.1: RUNPATH")
+            && ran.stderr.contains("device code that is not understood"),
+        "{}",
+        ran.stderr
+    );
+    let packed = std::fs::read(package.output("lib").join("lib/debug/libx.so.1.debug"));
+    assert!(packed.expect("packed") == read("libx.debug"), "changed");
+    let report = std::fs::read(package.output("out").join("nix-support/cuda-redist.json"));
+    let report: Value = serde_json::from_slice(&report.expect("there")).expect("JSON");
+    let patched = report["patched"].as_array().expect("a list");
+    assert_eq!(patched.len(), 1);
+    assert_eq!(patched[0]["path"], "lib/libx.so.1");
+    assert_eq!(patched[0]["architectures"], Value::Null);
 }
