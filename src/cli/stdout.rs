@@ -53,7 +53,11 @@ pub(super) fn each(
     files: &[PathBuf],
     work: impl Fn(&Path) -> Result<String, Error> + Sync,
 ) -> ExitCode {
-    let done: Vec<Result<String, Error>> = files.par_iter().map(|file| work(file)).collect();
+    let done: Vec<Result<String, Error>> = match files {
+        // To start threads takes longer than most edits.
+        [file] => vec![work(file)],
+        _ => files.par_iter().map(|file| work(file)).collect(),
+    };
     exit_code(worst(done.into_iter().map(|text| print(&text?))))
 }
 

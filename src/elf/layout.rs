@@ -337,7 +337,18 @@ impl<'a> Request<'a> {
             let bytes = range(section.offset, section.size);
             section.has_bytes() && bytes.is_none_or(|bytes| bytes != place && touch(&bytes, &place))
         };
-        let is_alone = !self.image.sections.iter().any(|section| is_other(&section));
+        // A note, for example, may lie over it in files that other tools have damaged.
+        let is_over = |segment: &&Segment| {
+            let holds_others = matches!(
+                segment.kind,
+                elf::PT_LOAD | elf::PT_GNU_RELRO | elf::PT_INTERP
+            );
+            let bytes = segment.file_range().filter(|bytes| !bytes.is_empty());
+            !holds_others && bytes.is_some_and(|bytes| touch(&bytes, &place))
+        };
+        let (sections, segments) = (&self.image.sections, &self.image.segments);
+        let is_alone = !sections.iter().any(|section| is_other(&section))
+            && !segments.iter().any(|segment| is_over(&segment));
         let mut bytes = path.as_bytes().to_vec();
         bytes.push(0);
         Ok(Interpreter {
