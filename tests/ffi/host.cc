@@ -274,6 +274,19 @@ static crd_call composedCall()
     call.values.push_back({CRD_STRING, "fileName", "", {}});
     return call;
 }
+// A release whose archives are by variant although it lists none: what it is instead is looked at, too.
+static crd_call nestedCall()
+{
+    crd_call call;
+    call.values.push_back({CRD_STRING, "redistribRelease", "", {}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"license", 2}, {"linux-sbsa", 3}, {"name", 2}, {"version", 5}}});
+    call.values.push_back({CRD_STRING, "L", "", {}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"cuda12", 4}}});
+    call.values.push_back({CRD_ATTRS, "", "", {{"size", 6}}});
+    call.values.push_back({CRD_STRING, "1.2", "", {}});
+    call.values.push_back({CRD_INT, "", "", {}});
+    return call;
+}
 // A Nix file of releases: `{ releases.linux-sbsa = [ ]; }`.
 static crd_call importCall()
 {
@@ -355,6 +368,7 @@ int main(int argc, char ** argv)
     throwing("verifyFile", verifyCall);
     throwing("check", composedCall);
     throwing("problems", [] { auto call = composedCall(); call.values[6].text = "8.9"; return call; });
+    throwing("problems", nestedCall);
     throwing("readReleases", importCall);
     refused("readManifest", "a wrong field", readCall("bad.json"), "bad.json:", CRD_REJECTED);
 
@@ -406,7 +420,7 @@ int main(int argc, char ** argv)
         call.lieFd = [](int32_t * fd) { *fd = -1; };
         refused("verifyFile", "a negative descriptor", call, bug);
         call = verifyCall();
-        call.lieFd = [](int32_t * fd) { *fd = open("/dev/null", O_WRONLY | O_CLOEXEC); };
+        call.lieFd = [](int32_t * fd) { *fd = open((folder + "/written").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600); };
         refused("verifyFile", "a descriptor that cannot be read", call, "cannot ");
         call = verifyCall();
         call.values[2].text = "\xff\xfe";
@@ -465,6 +479,8 @@ int main(int argc, char ** argv)
         };
         once(0, "a file outside of the store is read again", true);
         once(1, "a file in the store is not read again", false);
+        call = nestedCall();
+        refused("check", "variants that are not listed", call, "hint: is `cuda_variant` missing?", CRD_REJECTED);
         // What a shape does not name stays lazy, in the value and in the remarks of the shape.
         call = composedCall();
         call.values[0].attrs.insert(call.values[0].attrs.begin(), {"doc", 11});

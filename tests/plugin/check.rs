@@ -145,7 +145,7 @@ fn wrong_shapes_are_told_and_not_caught() {
         ("\"releasePackages\"", "hint: did you mean `releasePackage`"),
         (
             "1",
-            "expected the name of a shape, or a set that extends one, found something else",
+            "expected the name of a shape, or a set that extends one, found the number 1",
         ),
         ("{ extend = \"version\"; }", "hint: did you mean `extends`"),
         (
@@ -165,6 +165,22 @@ fn wrong_shapes_are_told_and_not_caught() {
             "expected `list` alone",
         ),
         ("{ matches = \"(\"; }", "expected a regular expression"),
+        (
+            "{ matches = \"a)|(?:b\"; }",
+            "expected a regular expression",
+        ),
+        (
+            "{ oneOf = [ \"a\" ]; matches = \"a\"; }",
+            "expected one of `oneOf` and `matches`, found both",
+        ),
+        (
+            "{ oneOf = [ 1 ]; }",
+            "`oneOf[0]`: expected a string, found the number 1",
+        ),
+        (
+            "{ oneOf = builtins.genList toString 20000; }",
+            "expected a string, found more than 10000 parts",
+        ),
         ("{ oneOf = [ ]; }", "expected a list of strings, not empty"),
         (
             "{ fields.a = { optional = \"version\"; extends = \"version\"; }; }",
@@ -256,6 +272,80 @@ fn only_what_the_shape_names_is_forced_and_context_stays() {
     assert_eq!(
         nix.value(&format!("builtins.length (builtins.attrNames ({context}))")),
         "1"
+    );
+}
+
+#[test]
+fn laws_go_where_their_records_are_and_no_further() {
+    let Some(nix) = Nix::new("plugin::laws_go_where") else {
+        return;
+    };
+    // What a shape no longer looks at, its law does not look at either.
+    for (shape, value) in [
+        (
+            "{ extends = \"redistrib\"; fields.extra.optional = \"anything\"; }",
+            "{ extra = throw \"x\"; }",
+        ),
+        (
+            "{ extends = \"releases\"; each = \"anything\"; }",
+            "{ x = throw \"x\"; }",
+        ),
+        (
+            "{ extends = \"releasesByPlatform\"; each = \"anything\"; }",
+            "{ linux-sbsa = throw \"x\"; }",
+        ),
+        (
+            "{ fields = { minCudaVersion = \"anything\"; a.optional = { extends = \"releasePackage\"; fields.minCudaVersion = \"anything\"; }; }; }",
+            "{ minCudaVersion = throw \"x\"; }",
+        ),
+        (
+            "{ extends = \"redistribRelease\"; fields.build_variant.optional = \"string\"; }",
+            "{ name = \"n\"; license = \"l\"; version = \"1\"; build_variant = \"x\"; }",
+        ),
+    ] {
+        assert_eq!(problems(&nix, shape, value), [""; 0], "{shape}");
+    }
+    // And it is held inside of other shapes as well as alone.
+    let release = "{ name = \"n\"; license = \"l\"; version = \"1\"; cuda_variant = [ \"12\" ]; b_variant = [ ]; }";
+    let two = "error | variant | b_variant | one key that ends in `_variant` | another beside `cuda_variant` | -";
+    let codes = |shape: &str, value: &str| {
+        let of = |line: &String| line.split(" | ").nth(1).unwrap().to_owned();
+        problems(&nix, shape, value)
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        codes(
+            "{ list = \"redistribRelease\"; }",
+            &format!("[ ({release}) ]")
+        )
+        .contains(&"variant".to_owned())
+    );
+    assert!(
+        problems(&nix, "\"redistribRelease\"", release)
+            .iter()
+            .any(|line| line.starts_with("error | variant |")),
+        "{two}"
+    );
+    let reused = format!(
+        "{{ linux-sbsa = [ ({RELEASE} // {{ url = \"https://a/x-8.6.1.6.tar.gz\"; }}) ({RELEASE} // {{ filename = \"y-8.6.1.6.tar.gz\"; \
+         hash = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"; }}) ]; }}"
+    );
+    assert_eq!(codes("\"releasesByPlatform\"", &reused), ["hash-reuse"]);
+    assert_eq!(
+        codes("{ nullOr = \"releasesByPlatform\"; }", &reused),
+        ["hash-reuse"]
+    );
+    // The same file at an address and by its name is one file.
+    let same = reused.replace("y-8.6.1.6", "x-8.6.1.6");
+    assert_eq!(codes("\"releasesByPlatform\"", &same), [""; 0]);
+    // A shape is text: what it would forget is refused.
+    let context =
+        "builtins.cudaRedist.check { oneOf = [ \"${builtins.toFile \"x\" \"\"}\" ]; } \"\"";
+    assert!(
+        nix.refusal(context)
+            .contains("expected strings that do not refer to a store path")
     );
 }
 

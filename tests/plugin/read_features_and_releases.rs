@@ -67,7 +67,7 @@ fn a_nix_file_is_imported_and_its_positions_are_told() {
     nix.write("releases.nix", "{ ... }: { }");
     assert_eq!(
         nix.refusal(&read),
-        "expected a set (a release expression), found a function"
+        "DIR/releases.nix: expected a set (a release expression), found a function"
     );
 }
 
