@@ -164,6 +164,7 @@ impl Draft {
         let sections = self.after.sections.iter_mut();
         for (section, _) in sections.zip(&before.sections).filter(|(_, section)| {
             section.kind == elf::SHT_PROGBITS
+                && section.is_alloc()
                 && (section.offset, section.size) == (old.start, old.end.saturating_sub(old.start))
         }) {
             (section.offset, section.addr, section.size) = (offset, vaddr, len);
