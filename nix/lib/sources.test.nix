@@ -40,6 +40,21 @@ import ./failures.nix {
           "file:///srv/cuda/cuda_nvcc/linux-x86_64/cuda_nvcc.tar.xz"
         ];
       }
+      {
+        expr = sources.url {
+          product = "cuda";
+          relativePath = "../../../pool/cuda_nvcc/cuda_nvcc.tar.xz";
+          mirror = "file:///srv/channel";
+        };
+        expected = "file:///srv/channel/pool/cuda_nvcc/cuda_nvcc.tar.xz";
+      }
+      {
+        expr = sources.url {
+          product = "cuda";
+          relativePath = "../../../pool/cuda_nvcc/cuda_nvcc.tar.xz";
+        };
+        throws = true;
+      }
     ]
     ++
       map

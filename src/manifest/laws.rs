@@ -175,13 +175,30 @@ fn collect<V: View>(
     keys: &Keys<V::Text>,
     files: &mut Vec<File<V>>,
 ) -> Result<(), V::Failure> {
-    if let Some(relative_path) = text_of::<V>(record, &members, "relative_path")? {
-        files.push(File {
-            keys: keys.clone(),
-            relative_path,
-            sha256: text_of::<V>(record, &members, "sha256")?,
-            md5: text_of::<V>(record, &members, "md5")?,
-        });
+    if is_text(record, "relative_path") {
+        // One pass for all three: there are thousands of archives.
+        let (mut relative_path, mut sha256, mut md5) = (None, None, None);
+        for (key, value) in members {
+            let (name, slot) = match key.as_ref() {
+                "relative_path" => ("relative_path", &mut relative_path),
+                "sha256" => ("sha256", &mut sha256),
+                "md5" => ("md5", &mut md5),
+                _ => continue,
+            };
+            if is_text(record, name)
+                && let Seen::Text(text) = value.look()?
+            {
+                *slot = Some((text, value));
+            }
+        }
+        if let Some(relative_path) = relative_path {
+            files.push(File {
+                keys: keys.clone(),
+                relative_path,
+                sha256,
+                md5,
+            });
+        }
         return Ok(());
     }
     let is_marked = record.is_marked(members.clone().map(|(key, _)| key));
@@ -702,14 +719,19 @@ fn releases<V: View>(
     Ok(())
 }
 
+/// Is the field `name` a text?
+fn is_text(record: &Record, name: &str) -> bool {
+    let field = record.fields.iter().find(|field| field.name == name);
+    field.is_some_and(|field| matches!(field.rule, Rule::Text(_)))
+}
+
 /// The text of the member `name`, if its rule says that it is one.
 fn text_of<V: View>(
     record: &Record,
     members: &V::Members,
     name: &str,
 ) -> Result<Option<(V::Text, V)>, V::Failure> {
-    let field = record.fields.iter().find(|field| field.name == name);
-    if !field.is_some_and(|field| matches!(field.rule, Rule::Text(_))) {
+    if !is_text(record, name) {
         return Ok(None);
     }
     for (key, value) in members.clone() {
