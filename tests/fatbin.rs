@@ -77,20 +77,6 @@ const HOST_ONLY: &[(&str, &str)] = &[
     ("nvidia_nvjitlink_cu12-12.6.85-", "libnvJitLink.so.12"),
 ];
 
-/// Unpacks the file called `name` of a wheel.
-fn member(wheel: &Path, name: &str, dir: &Path) -> PathBuf {
-    let mut wheel = zip::ZipArchive::new(std::fs::File::open(wheel).unwrap()).unwrap();
-    let path = wheel.file_names().map(|path| path.unwrap().into_owned());
-    let path = path
-        .into_iter()
-        .find(|path| path.rsplit('/').next() == Some(name))
-        .unwrap();
-    let target = dir.join(name);
-    let mut file = std::fs::File::create(&target).unwrap();
-    std::io::copy(&mut wheel.by_name(&path).unwrap(), &mut file).unwrap();
-    target
-}
-
 /// What `cuobjdump` lists: how often each architecture is there. It writes `sm_90` for PTX, too, and takes the names of
 /// machine code from the code itself, which is the same for `sm_100` and `sm_100f`.
 fn listed(tool: &Path, file: &Path) -> BTreeMap<String, u64> {
@@ -144,14 +130,14 @@ fn compare(
 ) -> Option<(usize, u64)> {
     let tool = "nvidia_cuda_cuobjdump-13.2.78-py3-none-manylinux2014_x86_64";
     let dir = support::dir();
-    let tool = member(&support::wheels(test, tool)?[0], "cuobjdump", dir.path());
+    let tool = support::member(&support::wheels(test, tool)?[0], "cuobjdump", dir.path());
     std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
     let (mut files, mut pieces) = (0, 0);
     for (wheel, name) in cases {
         let Some(wheels) = find(test, wheel) else {
             continue;
         };
-        let file = member(&wheels[0], name, dir.path());
+        let file = support::member(&wheels[0], name, dir.path());
         let counts = fatbin::count(&file).unwrap();
         let ours: BTreeMap<String, u64> = counts
             .iter()

@@ -11,6 +11,8 @@
 mod archive;
 /// Trees of libraries, through `audit` and the command of that name.
 mod audit;
+/// `scripts/bench-*` on stand-ins: a missed goal is a failure.
+mod bench;
 /// Kept inputs of fuzzing, replayed.
 mod corpus;
 /// Editing ELF files made by the host's compilers and NVIDIA's own; the verdict of other tools and of the dynamic loader on them.
@@ -21,7 +23,7 @@ mod fatbin;
 mod ffi;
 /// `nix/` and `flake.nix` in a real Nix: what evaluates, the same derivations with the plugin, builds, fetching.
 mod flake;
-/// `scripts/gpu-test` as far as it goes without a GPU.
+/// `scripts/gpu-test`, on a GPU where there is one, and as far as it goes without.
 mod gpu;
 /// `cuda-redist hash` against coreutils and Nix.
 mod hash;

@@ -165,14 +165,19 @@ impl Problem for AuditError {
     }
 
     fn hint(&self) -> Option<String> {
-        let AuditError::Missing {
-            name,
-            abi,
-            other_machines,
-            ..
-        } = self
-        else {
-            return None;
+        let (name, abi, other_machines) = match self {
+            AuditError::Missing {
+                name,
+                abi,
+                other_machines,
+                ..
+            } => (name, abi, other_machines),
+            AuditError::NotServed { capability, .. } if capability.is_tegra() => {
+                return Some(format!(
+                    "{capability} is a Tegra's: only machine code of just this number is made for it"
+                ));
+            }
+            _ => return None,
         };
         if !other_machines.is_empty() {
             let machines: Vec<String> = other_machines.iter().map(Abi::to_string).collect();

@@ -143,7 +143,7 @@ pub fn findings(
 /// Does the loader find `answer`, a real path, when it looks along `runpath` for `name`, for a file of `machine`?
 ///
 /// `origin` is the folder of the file. As the loader does, passes by libraries for other machines, and ends at the first
-/// file of that name that is none. Source: glibc, elf/dl-load.c, `open_verify`.
+/// other thing of that name, also at a text or a folder. Source: glibc, elf/dl-load.c, `open_verify`.
 pub fn reaches(runpath: &str, origin: &Path, name: &str, machine: Abi, answer: &Path) -> bool {
     let folders = runpath.split(':').filter_map(|entry| expand(entry, origin));
     for folder in folders.filter(|folder| folder.is_absolute()) {
@@ -153,8 +153,8 @@ pub fn reaches(runpath: &str, origin: &Path, name: &str, machine: Abi, answer: &
         if real == answer {
             return true;
         }
-        let is_passed_by = !real.is_file()
-            || matches!(elf::read(&real), Ok(Some(facts)) if Abi::of(&facts) != Some(machine));
+        let is_passed_by = real.is_file()
+            && matches!(elf::read(&real), Ok(Some(facts)) if Abi::of(&facts) != Some(machine));
         if !is_passed_by {
             return false;
         }

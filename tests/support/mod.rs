@@ -70,6 +70,20 @@ fn wheels_in(test: &str, set: &str, prefix: &str) -> Option<Vec<PathBuf>> {
     Some(wheels)
 }
 
+/// Unpacks the file of a wheel whose path there is `path` or ends in it, into `dir`.
+pub fn member(wheel: &Path, path: &str, dir: &Path) -> PathBuf {
+    let mut wheel = zip::ZipArchive::new(std::fs::File::open(wheel).unwrap()).unwrap();
+    let paths = wheel.file_names().map(|path| path.unwrap().into_owned());
+    let found = paths
+        .into_iter()
+        .find(|found| Path::new(found).ends_with(path))
+        .unwrap_or_else(|| panic!("no {path} in the wheel"));
+    let target = dir.join(Path::new(path).file_name().unwrap());
+    let mut file = std::fs::File::create(&target).unwrap();
+    std::io::copy(&mut wheel.by_name(&found).unwrap(), &mut file).unwrap();
+    target
+}
+
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH").and_then(|path| {
@@ -87,7 +101,8 @@ pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
 const MAY_BE_SKIPPED: &[&str] = &[
     // 780 MB of wheels.
     "fatbin::counts_of_large_libraries_are_those_that_cuobjdump_lists",
-    // Tests what happens without a GPU.
+    // One of the two: on a GPU, or what happens without.
+    "gpu::a_kernel_runs_on_the_device",
     "gpu::without_a_gpu_it_says_so",
     // 200 MB: `scripts/wheels large-cutensor`.
     "elf::cost::cutensor_is_edited_by_few_bytes",
