@@ -153,3 +153,36 @@ fn a_replaced_file_is_opened_again() {
     let facts = elf::read(&file).unwrap().unwrap();
     assert_eq!(facts.runpath.as_deref(), Some("/waited"));
 }
+
+/// RUNPATH and RPATH go; what has neither is not touched.
+#[test]
+fn a_runpath_is_removed() {
+    let test = "elf::many::a_runpath_is_removed";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let tags: [(&str, &[&str]); 3] = [
+        ("runpath", &["-Wl,--enable-new-dtags,-rpath,/old/path"]),
+        ("rpath", &["-Wl,--disable-new-dtags,-rpath,/old/path"]),
+        ("none", &[]),
+    ];
+    let files = tags.map(|(name, flags)| {
+        let file = dir.path().join(name);
+        target.compile("int main(void) { return 0; }", flags, &file);
+        file
+    });
+    for rungs in [["S1", "S1", "S0"], ["S0"; 3]] {
+        let mut command = Command::new(support::program());
+        let ran = support::run(command.args(["elf", "remove-runpath"]).args(&files)).expect(0);
+        let told: Vec<_> = ran.stdout.lines().map(|line| &line[..2]).collect();
+        assert_eq!(told, rungs);
+        for file in &files {
+            let facts = elf::read(file).unwrap().unwrap();
+            assert_eq!((facts.runpath, facts.rpath), (None, None), "{file:?}");
+            let bytes = std::fs::read(file).unwrap();
+            assert!(!bytes.windows(9).any(|text| text == b"/old/path"));
+            assert_eq!(target.run(file, &[]).code, 0, "{file:?}");
+        }
+    }
+}
