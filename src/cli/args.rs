@@ -29,7 +29,7 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print sha256 (hex, SRI, nix32), md5 and size of files, or the NAR hash of trees
     Hash(HashArgs),
-    /// Look at ELF files and set their RUNPATH and interpreter, in place
+    /// Look at ELF files, set or remove their RUNPATH and set their interpreter, in place
     ///
     /// Files are edited where they are, by a few kilobytes whatever their size: no code or data gets another address, segments stay
     /// aligned, and a file that is as asked already is not touched. `show` names the rung of the ladder that a longer RUNPATH
@@ -161,6 +161,12 @@ pub enum ElfCommand {
         /// Directories joined by `:`
         #[arg(value_name = "RUNPATH")]
         runpath: String,
+        /// ELF files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Remove the RUNPATH of ELF files, and an RPATH, in place; a file that has neither is not touched
+    RemoveRunpath {
         /// ELF files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,

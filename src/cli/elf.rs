@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::{ElfArgs, ElfCommand, ShowFormat};
 use super::stdout::{each, exit_code, print, worst};
-use crate::elf::{self, Edit, ElfKind, Facts, Rung, Writing};
+use crate::elf::{self, Edit, ElfKind, Facts, Rung, SearchPath, Writing};
 use crate::error::{Error, Problem};
 use crate::fatbin::{self, Architecture, DeviceCode};
 use crate::text;
@@ -37,6 +37,13 @@ pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
         ElfCommand::Show { format, files } => show(*format, files),
         ElfCommand::SetRunpath { runpath, files } => {
             let edit = Edit::runpath(runpath);
+            each(files, |file| carry_out(&edit, file))
+        }
+        ElfCommand::RemoveRunpath { files } => {
+            let edit = Edit {
+                search_path: SearchPath::Remove,
+                ..Edit::default()
+            };
             each(files, |file| carry_out(&edit, file))
         }
         ElfCommand::SetInterpreter { interpreter, files } => {

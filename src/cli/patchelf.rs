@@ -3,12 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::args::PatchelfArgs;
 use super::stdout::{each, print};
-use crate::elf::{self, Edit, Facts, SearchPath, Writing};
+use crate::elf::{self, Edit, ElfKind, Facts, SearchPath, Writing};
 use crate::error::{Error, Kind, Problem};
 use crate::text;
 
@@ -28,15 +29,18 @@ syntax: patchelf
   [--add-rpath RPATH]
   [--remove-rpath]
   [--shrink-rpath]
-  [--allowed-rpath-prefixes PREFIXES]   with --shrink-rpath: directories that start with none of these go
+  [--allowed-rpath-prefixes PREFIXES]   with --shrink-rpath: directories that start with none of these go; an empty
+                                        one allows all
   [--print-rpath]
   [--force-rpath]                       DT_RPATH in place of DT_RUNPATH
   [--print-needed]
-  [--output FILE]
+  [--output FILE]                       leave FILENAME; what it becomes is written to FILE, through a link if it is one
   [--version]
   FILENAME...
 
 These are patchelf's flags, with its output and meaning; @FILE in place of an argument is the content of FILE.
+Unlike there, several files all have their turn when one of them fails, a word in `--` that is no flag is refused
+rather than taken for a file, and a static program never gets a RUNPATH: it would no longer start.
 Files are edited in place by a few kilobytes, for x86_64, aarch64 and ppc64le. Exit codes: 0 fine, 1 content
 rejected, 2 usage, 3 unreadable input, I/O or an internal fault.
 ";
@@ -99,6 +103,8 @@ enum PatchelfError {
     },
     #[error("expected an ELF file, found another kind of file")]
     NotElf { place: String },
+    #[error("expected a program or a shared library, found an ELF file of another sort ({found})")]
+    Kind { place: String, found: ElfKind },
     #[error("cannot write the output")]
     Output {
         place: String,
@@ -110,7 +116,9 @@ enum PatchelfError {
 impl Problem for PatchelfError {
     fn kind(&self) -> Kind {
         match self {
-            PatchelfError::Absent { .. } | PatchelfError::NotElf { .. } => Kind::Rejected,
+            PatchelfError::Absent { .. }
+            | PatchelfError::NotElf { .. }
+            | PatchelfError::Kind { .. } => Kind::Rejected,
             PatchelfError::ArgumentFile { .. } | PatchelfError::Output { .. } => Kind::Fault,
             _ => Kind::Usage,
         }
@@ -120,6 +128,7 @@ impl Problem for PatchelfError {
         match self {
             PatchelfError::Absent { place, .. }
             | PatchelfError::NotElf { place }
+            | PatchelfError::Kind { place, .. }
             | PatchelfError::Output { place, .. } => Some(place.clone()),
             _ => Some("patchelf".to_owned()),
         }
@@ -180,6 +189,9 @@ fn parse(words: &[OsString]) -> Result<Command, PatchelfError> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let flag = word.to_string_lossy();
+        if flag == "-h" {
+            return Ok(Command::Help);
+        }
         if !flag.starts_with("--") {
             request.files.push(PathBuf::from(word));
             continue;
@@ -208,7 +220,9 @@ fn parse(words: &[OsString]) -> Result<Command, PatchelfError> {
             "--output" => request.output = Some(PathBuf::from(resolve(argument()?)?)),
             "--allowed-rpath-prefixes" => {
                 let prefixes = text_of(&flag, argument()?.clone())?;
-                request.allowed_prefixes = directories(&prefixes).map(str::to_owned).collect();
+                // An empty one allows everything; behind the last `:` there is none.
+                let prefixes = prefixes.split_terminator(':');
+                request.allowed_prefixes = prefixes.map(str::to_owned).collect();
             }
             known if OTHER_FLAGS.contains(&known) => {
                 let flag = flag.into_owned();
@@ -266,9 +280,13 @@ fn one(request: &Request, file: &Path) -> Result<String, Error> {
     let facts = elf::read(file)?.ok_or_else(|| PatchelfError::NotElf {
         place: place.clone(),
     })?;
+    if !matches!(facts.kind, ElfKind::Executable | ElfKind::SharedLibrary) {
+        let found = facts.kind;
+        return Err(PatchelfError::Kind { place, found }.into());
+    }
     let printed = printed(request, &facts, &place)?;
     let edit = Edit {
-        search_path: search_path(request, &facts),
+        search_path: search_path(request, &facts, &place)?,
         interpreter: request.interpreter.clone(),
         add_needed: Vec::new(),
     };
@@ -284,15 +302,6 @@ fn one(request: &Request, file: &Path) -> Result<String, Error> {
 
 /// What the `--print-` flags show, before any edit.
 fn printed(request: &Request, facts: &Facts, place: &str) -> Result<String, PatchelfError> {
-    let absent = |task, table| PatchelfError::Absent {
-        place: place.to_owned(),
-        task,
-        table,
-    };
-    let dynamic = |task| match facts.is_dynamic {
-        true => Ok(()),
-        false => Err(absent(task, "dynamic section")),
-    };
     let mut out = String::new();
     let mut line = |value: &str| {
         out.push_str(value);
@@ -300,21 +309,40 @@ fn printed(request: &Request, facts: &Facts, place: &str) -> Result<String, Patc
     };
     if request.print_interpreter {
         let interpreter = facts.interpreter.as_ref();
-        line(interpreter.ok_or_else(|| absent("print the interpreter", "interpreter"))?);
+        line(interpreter.ok_or_else(|| PatchelfError::Absent {
+            place: place.to_owned(),
+            task: "print the interpreter",
+            table: "interpreter",
+        })?);
     }
     if request.print_soname {
-        dynamic("print the soname")?;
+        // patchelf asks only libraries for one.
+        if facts.kind != ElfKind::Executable {
+            dynamic(facts, place, "print the soname")?;
+        }
         facts.soname.iter().for_each(|soname| line(soname));
     }
     if request.print_rpath {
-        dynamic("print the RUNPATH")?;
+        dynamic(facts, place, "print the RUNPATH")?;
         line(current(facts).unwrap_or_default());
     }
     if request.print_needed {
-        dynamic("print NEEDED")?;
+        dynamic(facts, place, "print NEEDED")?;
         facts.needed.iter().for_each(|needed| line(needed));
     }
     Ok(out)
+}
+
+/// `task` needs a dynamic section.
+fn dynamic(facts: &Facts, place: &str, task: &'static str) -> Result<(), PatchelfError> {
+    match facts.is_dynamic {
+        true => Ok(()),
+        false => Err(PatchelfError::Absent {
+            place: place.to_owned(),
+            task,
+            table: "dynamic section",
+        }),
+    }
 }
 
 /// What the loader searches: the RUNPATH, and only without one the RPATH.
@@ -323,15 +351,22 @@ fn current(facts: &Facts) -> Option<&str> {
 }
 
 /// What becomes of the search path; patchelf's order when several flags ask: shrink, remove, set, add.
-fn search_path(request: &Request, facts: &Facts) -> SearchPath {
+fn search_path(request: &Request, facts: &Facts, place: &str) -> Result<SearchPath, PatchelfError> {
+    let is_asked = request.shrink_rpath
+        || request.remove_rpath
+        || request.set_rpath.is_some()
+        || request.add_rpath.is_some();
+    if is_asked {
+        dynamic(facts, place, "edit the RUNPATH")?;
+    }
     let old = current(facts);
     let value = if request.shrink_rpath {
         let Some(old) = old else {
-            return SearchPath::Keep;
+            return Ok(SearchPath::Keep);
         };
         shrunk(old, &request.allowed_prefixes, facts)
     } else if request.remove_rpath {
-        return SearchPath::Remove;
+        return Ok(SearchPath::Remove);
     } else if let Some(value) = &request.set_rpath {
         value.clone()
     } else if let Some(more) = &request.add_rpath {
@@ -340,13 +375,13 @@ fn search_path(request: &Request, facts: &Facts) -> SearchPath {
             _ => more.clone(),
         }
     } else {
-        return SearchPath::Keep;
+        return Ok(SearchPath::Keep);
     };
-    match (old, request.force_rpath) {
+    Ok(match (old, request.force_rpath) {
         (None, _) if value.is_empty() => SearchPath::Keep,
         (_, false) => SearchPath::Runpath(value),
         (_, true) => SearchPath::Rpath(value),
-    }
+    })
 }
 
 /// Of `list` the entries that are relative or hold a needed library (for the machine) that none before them holds.
@@ -377,25 +412,31 @@ fn shrunk(list: &str, allowed_prefixes: &[String], facts: &Facts) -> String {
     kept.join(":")
 }
 
-/// Makes `output` an edited copy of `file`, with its mode; nothing is left there when that fails.
+/// Writes an edited copy of `file` to `output`, which is opened only once all is edited. What is there already keeps its mode and its
+/// other names, and a link is followed; a new file gets the mode of a program made here, not that of `file`.
 fn edit_into(edit: &Edit, file: &Path, output: &Path) -> Result<(), Error> {
     let place = text::printable(&output.display().to_string());
     let fault = |source| PatchelfError::Output {
         place: place.clone(),
         source,
     };
-    let folder = match output.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut maker = tempfile::Builder::new();
-    let copy = maker.prefix(".cuda-redist-").tempfile_in(folder);
-    let copy = copy.map_err(fault)?.into_temp_path();
-    std::fs::copy(file, &copy).map_err(fault)?;
     if *edit != Edit::default() {
-        elf::edit(&copy, edit, Writing::InPlace)?;
+        // What cannot be done is said of `file`, not of its copy.
+        elf::rung(file, edit)?;
     }
-    copy.persist(output).map_err(|error| fault(error.error))?;
+    // The copy is ours to write, whatever the mode of `file`.
+    let copy = tempfile::Builder::new().prefix(".cuda-redist-").tempfile();
+    let copy = copy.map_err(fault)?;
+    let mut original = File::open(file).map_err(fault)?;
+    std::io::copy(&mut original, &mut copy.as_file()).map_err(fault)?;
+    if *edit != Edit::default() {
+        elf::edit(copy.path(), edit, Writing::InPlace)?;
+    }
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o777);
+    let mut written = options.open(output).map_err(fault)?;
+    let mut edited = copy.reopen().map_err(fault)?;
+    std::io::copy(&mut edited, &mut written).map_err(fault)?;
     Ok(())
 }
 
@@ -413,16 +454,17 @@ mod tests {
         let expected = Request {
             set_rpath: Some("/a".to_owned()),
             force_rpath: true,
-            allowed_prefixes: vec!["/x".to_owned(), "/y".to_owned()],
+            allowed_prefixes: vec!["/x".to_owned(), String::new(), "/y".to_owned()],
             output: Some("o".into()),
             files: vec!["f".into()],
             ..Request::default()
         };
         assert_eq!(
-            parsed("--set-rpath /a f --force-rpath --output o --allowed-rpath-prefixes /x::/y"),
+            parsed("--set-rpath /a f --force-rpath --output o --allowed-rpath-prefixes /x::/y:"),
             Ok(Command::Files(Box::new(expected)))
         );
         assert_eq!(parsed("--version --bogus"), Ok(Command::Version));
+        assert_eq!(parsed("f -h --bogus"), Ok(Command::Help));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Data for stdout, and the exit code of several inputs.
 
+use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,17 +50,42 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Result<(), Error>>) -> Option
 }
 
 /// Lets `work` at each of `files`, in parallel, and prints what it gives back in the order of the files; its gravest problem is the
-/// exit code.
+/// exit code. Names of one and the same file (links, a name given twice) have their turns one after the other, in their order.
 pub(super) fn each(
     files: &[PathBuf],
     work: impl Fn(&Path) -> Result<String, Error> + Sync,
 ) -> ExitCode {
-    let done: Vec<Result<String, Error>> = match files {
-        // To start threads takes longer than most edits.
-        [file] => vec![work(file)],
-        _ => files.par_iter().map(|file| work(file)).collect(),
+    let groups = by_file(files);
+    let in_turn = |group: &Vec<usize>| -> Vec<(usize, Result<String, Error>)> {
+        let named = group.iter().filter_map(|index| files.get(*index));
+        group
+            .iter()
+            .copied()
+            .zip(named.map(|file| work(file)))
+            .collect()
     };
-    exit_code(worst(done.into_iter().map(|text| print(&text?))))
+    let mut done: Vec<(usize, Result<String, Error>)> = match &*groups {
+        // To start threads takes longer than most edits.
+        [group] => in_turn(group),
+        _ => groups.par_iter().flat_map_iter(in_turn).collect(),
+    };
+    done.sort_by_key(|(index, _)| *index);
+    exit_code(worst(done.into_iter().map(|(_, text)| print(&text?))))
+}
+
+/// The places of `files` in their list, those of one file together. What cannot be looked at stands alone: `work` says why.
+fn by_file(files: &[PathBuf]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut known: HashMap<(u64, u64), usize> = HashMap::new();
+    for (index, file) in files.iter().enumerate() {
+        let id = file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let group = id.map_or(groups.len(), |id| *known.entry(id).or_insert(groups.len()));
+        match groups.get_mut(group) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
 }
 
 /// The exit code of several inputs, from their gravest problem.

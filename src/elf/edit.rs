@@ -3,7 +3,11 @@
 use std::fmt;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::check::{self, Image};
 use super::error::ElfError;
@@ -211,7 +215,8 @@ pub enum Writing {
 /// tables and the interpreter's name, which may move as a whole; an old value that nothing else refers to is blanked.
 /// Writes are ordered: new bytes at the end of the file, program headers, the dynamic section's string table, then the
 /// entries asked for, section headers last, so that the file can be loaded after any of them, with old or new values.
-/// A file that is as asked already is not written to and keeps its times: the edit is idempotent. After writing, the file's
+/// A file that is as asked already is not written to and keeps its times: the edit is idempotent. Edits of one file wait for each other,
+/// those of other processes too (an advisory lock, `flock`, on file systems that have it). After writing, the file's
 /// tables are read again and judged; should they break a rule, the file is put back as it was.
 ///
 /// # Errors
@@ -319,8 +324,8 @@ impl Job<'_> {
     }
 }
 
-/// Opens `path` for writing; where that is not allowed, for reading, together with the error: asking for what the
-/// file has already needs no right to write.
+/// Opens `path` for writing and locks it against other edits; where writing is not allowed, opens it for reading, together with
+/// the error: asking for what the file has already needs no right to write.
 fn open(path: &Path, place: String) -> Result<(Source, Option<ElfError>), ElfError> {
     // Asking for the right to write would already fail on a directory or wait on a pipe.
     let io = |place, action, source| ElfError::Io {
@@ -328,28 +333,45 @@ fn open(path: &Path, place: String) -> Result<(Source, Option<ElfError>), ElfErr
         action,
         source,
     };
-    match path.metadata() {
-        Ok(meta) if !meta.is_file() => return Source::open(path).map(|source| (source, None)),
-        Ok(_) => {}
-        Err(error) => return Err(io(place, "open the file", error)),
-    }
-    match File::options().read(true).write(true).open(path) {
-        Ok(file) => Ok((Source::new(file, place)?, None)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::PermissionDenied
-                    | ErrorKind::ReadOnlyFilesystem
-                    | ErrorKind::ExecutableFileBusy
-            ) =>
-        {
-            Ok((
-                Source::open(path)?,
-                Some(io(place, "open the file for writing", error)),
-            ))
+    loop {
+        match path.metadata() {
+            Ok(meta) if !meta.is_file() => return Source::open(path).map(|source| (source, None)),
+            Ok(_) => {}
+            Err(error) => return Err(io(place, "open the file", error)),
         }
-        Err(error) => Err(io(place, "open the file for writing", error)),
+        let file = match File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PermissionDenied
+                        | ErrorKind::ReadOnlyFilesystem
+                        | ErrorKind::ExecutableFileBusy
+                ) =>
+            {
+                let source = Source::open(path)?;
+                return Ok((source, Some(io(place, "open the file for writing", error))));
+            }
+            Err(error) => return Err(io(place, "open the file for writing", error)),
+        };
+        match lock(&file, path) {
+            Ok(true) => return Ok((Source::new(file, place)?, None)),
+            Ok(false) => {}
+            Err(error) => return Err(io(place, "lock the file", error)),
+        }
     }
+}
+
+/// Waits until nobody else edits `file`, and keeps others waiting while it is open. `false` when `path` names another file by now:
+/// an edited copy took its name.
+fn lock(file: &File, path: &Path) -> std::io::Result<bool> {
+    match rustix::io::retry_on_intr(|| flock(file, FlockOperation::LockExclusive)) {
+        // A file system without locks, some network ones for example, is no reason not to edit.
+        Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let (locked, named) = (file.metadata()?, path.metadata()?);
+    Ok((locked.dev(), locked.ino()) == (named.dev(), named.ino()))
 }
 
 /// Is the written file what was asked for, and nothing else?

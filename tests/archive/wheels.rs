@@ -208,7 +208,10 @@ fn real_wheels_unpack() {
             );
             let top = line.split([' ', '/']).nth(1).unwrap_or_default();
             assert!(
-                ["LICENSE", "bin", "include", "lib", "nvvm", "share"].contains(&top),
+                [
+                    "LICENSE", "NOTICE", "bin", "include", "lib", "lib64", "nvvm", "share"
+                ]
+                .contains(&top),
                 "{name}: {line}"
             );
             if let Some((path, size)) = line

@@ -43,8 +43,8 @@ fn measure(target: &Target, dir: &Path) -> PathBuf {
     program
 }
 
-/// Unpacks the library `name` of a wheel, by a tool that is fast in a debug build too.
-fn unpack(test: &str, wheel: &Path, name: &str, dir: &Path) -> Option<PathBuf> {
+/// Unpacks the file `name` of a wheel, by a tool that is fast in a debug build too.
+pub(super) fn unpack(test: &str, wheel: &Path, name: &str, dir: &Path) -> Option<PathBuf> {
     let mut command = Command::new(support::tool(test, "unzip")?);
     command.args(["-q", "-o", "-j"]).arg(wheel);
     support::run(command.arg(format!("*/{name}")).arg("-d").arg(dir)).expect(0);

@@ -11,6 +11,7 @@ mod built;
 mod cost;
 mod hostile;
 mod linkers;
+mod many;
 mod order;
 mod patchelf;
 mod property;

