@@ -144,7 +144,7 @@ fn write_out(file: &File, write: &Write) -> std::io::Result<u64> {
 /// What the file was before.
 struct Old {
     size_bytes: u64,
-    /// Bytes that are written over, save those that were moved before.
+    /// Bytes that are written over and where they were, save those of which a move left a copy.
     pieces: Vec<(u64, Vec<u8>)>,
     /// The end of the file that was moved, as far as it was.
     moved: Option<Moved>,
@@ -162,17 +162,27 @@ struct Moved {
 impl Old {
     fn keep(source: &Source, plan: &Plan) -> Result<Old, ElfError> {
         let size_bytes = source.size();
-        let mut end = size_bytes;
+        // Where the bytes before `end` lie, and those that were moved there from `tail`, by `by` bytes.
+        let (mut end, mut tail, mut by) = (size_bytes, size_bytes..size_bytes, 0);
         let mut pieces = Vec::new();
         for step in &plan.steps {
             match step {
                 // What is moved can be moved back.
-                Step::Move { from, .. } => end = end.min(*from),
+                Step::Move { from, by: distance } => {
+                    end = end.min(*from);
+                    (tail, by) = (end..size_bytes, *distance);
+                }
                 Step::Write(write) => {
-                    let len = end.saturating_sub(write.offset).min(write.len());
-                    if len > 0 {
-                        let bytes = source.read(write.offset, len, "bytes to be replaced")?;
-                        pieces.push((write.offset, bytes));
+                    let written = write.offset..write.offset.saturating_add(write.len());
+                    // Bytes changed after they were moved go back to where they came from.
+                    let moved = written.start.saturating_sub(by)..written.end.saturating_sub(by);
+                    for (range, whole) in [(written, 0..end), (moved, tail.clone())] {
+                        let start = range.start.max(whole.start);
+                        let len = range.end.min(whole.end).saturating_sub(start);
+                        if len > 0 {
+                            let bytes = source.read(start, len, "bytes to be replaced")?;
+                            pieces.push((start, bytes));
+                        }
                     }
                 }
             }
@@ -229,8 +239,8 @@ impl Old {
                 at = at.saturating_add(len);
             }
         }
-        // Of bytes written twice the older ones were kept first.
-        for (offset, bytes) in self.pieces.iter().rev() {
+        // All are as they were before the first step: of those written twice either will do.
+        for (offset, bytes) in &self.pieces {
             file.write_all_at(bytes, *offset)?;
         }
         file.set_len(self.size_bytes)?;
@@ -356,13 +366,28 @@ mod tests {
             };
             let plan = Plan {
                 rung: Rung::ExtendSegment,
-                steps: vec![Step::Move { from: 4, by }, Step::Write(fill)],
+                // Then bytes of the moved end are changed: its first, some across a buffer's end, its last.
+                steps: [
+                    vec![Step::Move { from: 4, by }, Step::Write(fill)],
+                    vec![
+                        Step::Write(Write::bytes(1 + by, vec![9; 5])),
+                        Step::Write(Write::bytes(2 + by + len / 2, vec![8; 3])),
+                        Step::Write(Write::bytes(3 + by + len, vec![6; 4])),
+                    ],
+                ]
+                .concat(),
                 is_ordered: true,
             };
             let mut expected = bytes[..4].to_vec();
             expected.extend(&bytes[..2]);
             expected.resize(4 + usize::try_from(by).unwrap(), 7);
             expected.extend(&bytes[4..]);
+            for (at, bytes) in [(1 + by, &[9; 5][..]), (2 + by + len / 2, &[8; 3])] {
+                let at = usize::try_from(at).unwrap();
+                expected[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            expected.pop();
+            expected.extend([6; 4]);
             let refuse = |source: &Source| {
                 let found = source.read(0, source.size(), "all").unwrap();
                 assert!(found == expected, "{len} by {by}");
