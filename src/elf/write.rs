@@ -1,8 +1,8 @@
 //! Carries out a layout: writes, re-reads, and takes everything back if something is wrong.
 
-use std::fs::{File, FileTimes};
+use std::fs::{File, FileTimes, Permissions};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::check::Breach;
@@ -58,7 +58,8 @@ pub(super) fn apply(
 
 /// Lets `edit` work on a copy of `path` in the same folder, which then takes its name.
 ///
-/// The copy has the mode and, where the system allows it, the owner of the original.
+/// The copy has the mode and, where the system allows it, the owner of the original; access control lists and other extended
+/// attributes (file capabilities among them) stay behind.
 pub(super) fn replace(
     path: &Path,
     place: &str,
@@ -87,8 +88,9 @@ pub(super) fn replace(
         std::os::unix::fs::MetadataExt::gid(&meta),
     );
     // Only the superuser gives files away; anybody else keeps what was theirs already.
-    let _ = std::os::unix::fs::fchown(copy.as_file(), Some(user), Some(group));
-    let mode = copy.as_file().set_permissions(meta.permissions());
+    let given = std::os::unix::fs::fchown(copy.as_file(), Some(user), Some(group));
+    let mode = copied_mode(meta.permissions(), given.is_ok());
+    let mode = copy.as_file().set_permissions(mode);
     mode.map_err(io("make a copy beside the file"))?;
     let handle = copy.as_file().try_clone();
     let patched = edit(handle.map_err(io("make a copy beside the file"))?)?;
@@ -99,6 +101,13 @@ pub(super) fn replace(
         bytes_read: patched.bytes_read.saturating_add(meta.len()),
         ..patched
     })
+}
+
+/// The mode of a copy: one that could not be given to the original's owner does not run with the rights of whoever owns it now.
+fn copied_mode(original: Permissions, is_owner_same: bool) -> Permissions {
+    const SET_ID: u32 = 0o6000;
+    let mode = original.mode() & 0o7777;
+    Permissions::from_mode(if is_owner_same { mode } else { mode & !SET_ID })
 }
 
 /// Writes all pieces; small ones together, so that they appear at once.
@@ -395,6 +404,19 @@ mod tests {
             };
             apply(&mut source, &plan, refuse).unwrap_err();
             assert!(std::fs::read(&path).unwrap() == bytes, "{len} by {by}");
+        }
+    }
+
+    #[test]
+    fn copies_of_another_owner_lose_the_rights_of_the_first() {
+        for (mode, is_owner_same, expected) in [
+            (0o104755, true, 0o4755),
+            (0o104755, false, 0o755),
+            (0o102755, false, 0o755),
+            (0o101644, false, 0o1644),
+        ] {
+            let copied = copied_mode(Permissions::from_mode(mode), is_owner_same);
+            assert_eq!(copied.mode(), expected, "{mode:o} {is_owner_same}");
         }
     }
 
