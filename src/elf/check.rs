@@ -389,10 +389,13 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
     for (index, (old, new)) in before.segments.iter().zip(rest).enumerate() {
         let mut allowed = old.clone();
         match old.kind {
-            elf::PT_LOAD if Some(index) == last && !is_longer => {
-                if new.file_size > old.file_size && new.file_size >= old.memory_size {
-                    (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
-                }
+            elf::PT_LOAD
+                if Some(index) == last
+                    && !is_longer
+                    && new.file_size > old.file_size
+                    && new.file_size >= old.memory_size =>
+            {
+                (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
             }
             elf::PT_PHDR if is_longer => {
                 let size = (after.segments.len() as u64).saturating_mul(SEGMENT_LEN);
