@@ -8,8 +8,9 @@ use object::elf::DynamicTag;
 use super::error::ElfError;
 use super::image::{
     DYNAMIC_LEN, Dynamic, HEADER_LEN, Header, SECTION_LEN, SEGMENT_LEN, Section, Segment, range,
+    touch,
 };
-use super::read::Facts;
+use super::read::{Facts, Machine};
 use super::source::Source;
 use super::strings::Table;
 
@@ -17,7 +18,7 @@ use super::strings::Table;
 ///
 /// **Shape**: 64-bit little-endian, of a machine we know, a program or a library. The program headers follow the file header;
 /// the `PT_LOAD`s are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
-/// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, describes the program headers.
+/// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, starts where the program headers do and holds them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) header: Header,
@@ -187,8 +188,11 @@ impl Image {
             .iter()
             .filter(|segment| segment.kind == elf::PT_PHDR)
         {
-            let end = own.offset.checked_add(own.file_size);
-            if own.offset != self.header.segments_offset || end != Some(self.segments_end()) {
+            // lld writes one entry too many where it drops another at last.
+            let holds_all = own
+                .file_range()
+                .is_some_and(|bytes| bytes.end >= self.segments_end());
+            if own.offset != self.header.segments_offset || !holds_all {
                 let found = format!("{} bytes at offset 0x{:x}", own.file_size, own.offset);
                 return Err(source.damaged(
                     TABLE,
@@ -226,9 +230,10 @@ impl Image {
         for symbols in self
             .sections
             .iter()
-            .filter(|section| section.kind == elf::SHT_SYMTAB)
+            .filter(|section| matches!(section.kind, elf::SHT_SYMTAB | elf::SHT_DYNSYM))
         {
-            tables.push(("the symbol table", range(symbols.offset, symbols.size)));
+            // Looked through one after the other: without this many over one another would take long.
+            tables.push(("a symbol table", range(symbols.offset, symbols.size)));
         }
         let placed = tables
             .into_iter()
@@ -247,7 +252,7 @@ impl Image {
 }
 
 /// Dynamic entries whose values are addresses of bytes in the file.
-pub(super) const ADDRESS_TAGS: [DynamicTag; 17] = [
+pub(super) const ADDRESS_TAGS: [DynamicTag; 23] = [
     elf::DT_STRTAB,
     elf::DT_SYMTAB,
     elf::DT_HASH,
@@ -265,6 +270,12 @@ pub(super) const ADDRESS_TAGS: [DynamicTag; 17] = [
     elf::DT_VERSYM,
     elf::DT_VERDEF,
     elf::DT_VERNEED,
+    elf::DT_TLSDESC_PLT,
+    elf::DT_TLSDESC_GOT,
+    elf::DT_MOVETAB,
+    elf::DT_SYMINFO,
+    elf::DT_PPC64_GLINK,
+    elf::DT_PPC64_OPD,
 ];
 
 /// A rule that an edit broke: what was expected, what is there.
@@ -272,24 +283,18 @@ pub(super) type Breach = (String, String);
 
 /// Compares the tables before and after an edit.
 ///
-/// What held before must hold after: program headers inside a loaded segment, `PT_INTERP` before the first
-/// `PT_LOAD`, addresses of the dynamic section backed by the file. New or changed loaded segments must be congruent
-/// modulo their whole alignment, sections and dynamic entries must be what they were, and where they were, save those that an
-/// edit moves or changes.
+/// Every program header, section header and dynamic entry must be what it was, where it was, except:
+/// - a new read-only `PT_LOAD` behind the others, with whole pages of its own and `PT_PHDR` as long as that makes it; or a
+///   last `PT_LOAD` that became longer and has all its bytes in the file, zeros that were none before among them;
+/// - notes and hash tables may move, all those of one range of the file by one distance;
+/// - the interpreter's name and the dynamic string table may move and get another length; what describes them agrees;
+/// - what is not loaded may lie further back in the file, by one distance.
+///
+/// Program headers inside the first loaded segment stay inside, and so do addresses of the dynamic section. Two things are known
+/// from the way the edit is made and not looked at here: the bytes that moved, and values of symbols.
 pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
-    let breach = |expected: &str, found: String| Err((expected.to_owned(), found));
-    for load in after.loads() {
-        let known = before
-            .loads()
-            .any(|old| (old.offset, old.vaddr, old.align) == (load.offset, load.vaddr, load.align));
-        if !known && !load.is_congruent() {
-            let found = format!(
-                "offset 0x{:x}, address 0x{:x}, alignment 0x{:x}",
-                load.offset, load.vaddr, load.align
-            );
-            return breach("a new PT_LOAD congruent modulo its alignment", found);
-        }
-    }
+    let mut moves = Moves::default();
+    same_segments(before, after, &mut moves)?;
     let headers_loaded = |image: &Image| {
         let start = image.header.segments_offset;
         image
@@ -303,18 +308,6 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
             "program headers inside the first PT_LOAD",
             format!("their end at 0x{:x}", after.segments_end()),
         );
-    }
-    let interpreter_first = |image: &Image| {
-        let first = |kind| {
-            image
-                .segments
-                .iter()
-                .position(|segment| segment.kind == kind)
-        };
-        first(elf::PT_INTERP) < first(elf::PT_LOAD)
-    };
-    if interpreter_first(before) && !interpreter_first(after) {
-        return breach("PT_INTERP before the first PT_LOAD", "it behind".to_owned());
     }
     for tag in ADDRESS_TAGS {
         let backed = |image: &Image| {
@@ -334,43 +327,246 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
             after.sections.len().to_string(),
         );
     }
+    let strings = before.table.as_ref().and_then(|table| {
+        let mut sections = before.sections.iter();
+        sections.position(|section| table.is_strings_of(section))
+    });
+    let loads = (before.loads().next_back(), after.loads().next_back());
+    let names = (before.interpreter(), after.interpreter());
     for (index, (old, new)) in before.sections.iter().zip(&after.sections).enumerate() {
-        same_section(before, index, old, new)?;
+        if Some(index) != strings {
+            same_section(index, (old, new), loads, names, &mut moves)?;
+            continue;
+        }
+        let describes = |image: &Image, section: &Section| {
+            let table = image.table.as_ref();
+            let table = table.filter(|table| table.is_strings_of(section));
+            table.map(|table| table.value(elf::DT_STRTAB) == Some(section.addr))
+        };
+        let is_it = match describes(after, new) {
+            Some(agrees) => agrees || describes(before, old) == Some(false),
+            None => false,
+        };
+        if sort(old) != sort(new) || old.kind != new.kind || !is_it {
+            let expected = "a section header that describes the dynamic string table";
+            return breach(expected, format!("section {index} elsewhere"));
+        }
     }
+    moves.judge(before, after)?;
     same_entries(before, after)
 }
 
-/// Is the section what it was, and where it was, as far as it has an address? Notes, hash tables, the interpreter's name and the
-/// dynamic string table may move, zeros may get their bytes.
-fn same_section(before: &Image, index: usize, old: &Section, new: &Section) -> Result<(), Breach> {
-    let breach = |expected: &str, found: String| Err((expected.to_owned(), found));
+/// A [`Breach`].
+fn breach<T>(expected: &str, found: String) -> Result<T, Breach> {
+    Err((expected.to_owned(), found))
+}
+
+/// Are the program headers what they were, as far as [`compare`] asks for that?
+fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(), Breach> {
+    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
+    let last = before.segments.iter().rposition(is_load);
+    let mut rest: Vec<&Segment> = after.segments.iter().collect();
+    let is_longer = rest.len() == before.segments.len() + 1;
+    if let Some(last) = last.filter(|_| is_longer) {
+        let new = rest.remove(last + 1);
+        let page_size = Machine::new(after.header.machine).page_size();
+        let is_whole = new.file_size == new.memory_size && new.paddr == new.vaddr;
+        if !is_load(new) || new.flags != elf::PF_R.0 || !is_whole {
+            return breach("a new PT_LOAD to be read only", format!("{new:?}"));
+        }
+        if !new.is_congruent() || new.align < page_size {
+            let found = format!(
+                "offset 0x{:x}, address 0x{:x}, alignment 0x{:x}",
+                new.offset, new.vaddr, new.align
+            );
+            return breach("a new PT_LOAD congruent modulo its alignment", found);
+        }
+    }
+    if rest.len() != before.segments.len() {
+        let found = format!("{}, once {}", rest.len(), before.segments.len());
+        return breach("one program header more at most", found);
+    }
+    for (index, (old, new)) in before.segments.iter().zip(rest).enumerate() {
+        let mut allowed = old.clone();
+        match old.kind {
+            elf::PT_LOAD
+                if Some(index) == last
+                    && !is_longer
+                    && new.file_size > old.file_size
+                    && new.file_size >= old.memory_size =>
+            {
+                (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
+            }
+            elf::PT_PHDR if is_longer => {
+                let size = (after.segments.len() as u64).saturating_mul(SEGMENT_LEN);
+                (allowed.file_size, allowed.memory_size) = (size, size);
+            }
+            elf::PT_INTERP if (new.offset, new.vaddr) != (old.offset, old.vaddr) => {
+                (allowed.offset, allowed.vaddr, allowed.paddr) = (new.offset, new.vaddr, new.vaddr);
+                if new.file_size == new.memory_size {
+                    (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
+                }
+            }
+            elf::PT_NOTE | elf::PT_GNU_PROPERTY if old.file_size != 0 => {
+                moves.note(
+                    (old.offset, old.vaddr),
+                    (new.offset, new.vaddr),
+                    old.file_size,
+                );
+                if (new.offset, new.vaddr) != (old.offset, old.vaddr) {
+                    (allowed.offset, allowed.vaddr) = (new.offset, new.vaddr);
+                    allowed.paddr = new.vaddr;
+                }
+            }
+            _ => {}
+        }
+        if *new != allowed {
+            let found = format!("number {index}, of type 0x{:x}, another", old.kind.0);
+            return breach("program headers as they were", found);
+        }
+    }
+    Ok(())
+}
+
+/// What stays of a section wherever it lies.
+fn sort(section: &Section) -> (u32, u64, u64, (u32, u32, u64)) {
+    let links = (section.link, section.info, section.entry_size);
+    (section.name, section.flags, section.align, links)
+}
+
+/// Is a section, not the dynamic string table, what it was, as far as [`compare`] asks for that? `loads` are the last loaded segments
+/// and `names` those of the interpreter, each before and after.
+fn same_section(
+    index: usize,
+    (old, new): (&Section, &Section),
+    loads: (Option<&Segment>, Option<&Segment>),
+    names: (Option<&Segment>, Option<&Segment>),
+    moves: &mut Moves,
+) -> Result<(), Breach> {
+    // Zeros that got their bytes.
     let is_shown = old.kind == elf::SHT_NOBITS && new.kind == elf::SHT_PROGBITS;
-    let sort = |section: &Section| {
-        let links = (section.link, section.info, section.entry_size);
-        (section.name, section.flags, section.align, links)
-    };
     if sort(old) != sort(new) || (old.kind != new.kind && !is_shown) {
         return breach("sections of the sort they were", format!("section {index}"));
     }
-    let is_strings = before
-        .table
-        .as_ref()
-        .is_some_and(|table| table.is_strings_of(old));
-    let is_interpreter = before
-        .interpreter()
-        .is_some_and(|segment| (segment.offset, segment.file_size) == (old.offset, old.size));
-    let is_free = matches!(old.kind, elf::SHT_NOTE | elf::SHT_HASH | elf::SHT_GNU_HASH);
-    let is_resized = old.size != new.size && !is_strings && !is_interpreter;
-    let is_moved = old.addr != new.addr || (old.offset != new.offset && !is_shown);
-    if old.is_alloc() && is_moved && !is_strings && !is_interpreter && !is_free {
-        let found = format!("section {index} moved to 0x{:x}", new.addr);
-        return breach("code and data where they were", found);
+    if is_shown {
+        let offset = |load: Option<&Segment>| load?.file_offset(old.addr, old.size);
+        if offset(loads.1) != Some(new.offset) || (old.size != 0 && offset(loads.0).is_some()) {
+            let found = format!("section {index} at offset 0x{:x}", new.offset);
+            return breach("zeros at the end of the last PT_LOAD", found);
+        }
     }
-    if is_resized {
+    let is_named =
+        |segment: &Segment| (segment.offset, segment.file_size) == (old.offset, old.size);
+    if old.is_alloc() && names.0.is_some_and(is_named) {
+        let is_plain = old.kind == elf::SHT_PROGBITS;
+        let addr = names.0.map(|segment| segment.vaddr);
+        let agrees = names.1.is_some_and(|name| {
+            (name.offset, name.file_size, name.vaddr) == (new.offset, new.size, new.addr)
+        });
+        if is_plain && addr == Some(old.addr) && !agrees {
+            return breach(
+                "a section header that describes the interpreter's name",
+                format!("section {index} elsewhere"),
+            );
+        }
+        return Ok(());
+    }
+    if old.size != new.size {
         let found = format!("section {index} of {} bytes, once {}", new.size, old.size);
         return breach("sections as long as they were", found);
     }
+    if !old.is_alloc() {
+        if new.addr != old.addr || (old.offset != new.offset && !moves.tail(old.offset, new.offset))
+        {
+            let found = format!("section {index} at offset 0x{:x}", new.offset);
+            return breach("what is not loaded in its order", found);
+        }
+        return Ok(());
+    }
+    let is_free = matches!(old.kind, elf::SHT_NOTE | elf::SHT_HASH | elf::SHT_GNU_HASH);
+    if is_free && old.has_bytes() {
+        moves.note((old.offset, old.addr), (new.offset, new.addr), old.size);
+    } else if old.addr != new.addr || (old.offset != new.offset && !is_shown) {
+        let found = format!("section {index} moved to 0x{:x}", new.addr);
+        return breach("code and data where they were", found);
+    }
     Ok(())
+}
+
+/// What moved: offsets and addresses before and after.
+#[derive(Default)]
+struct Moves {
+    /// Notes and hash tables that are where they were, by offset and length.
+    kept: Vec<(u64, u64)>,
+    /// The distances in the file and in memory of the first that moved.
+    by: Option<(u64, u64)>,
+    /// The old offsets of all that moved, and an old address of the first of them.
+    range: Range<u64>,
+    addr: u64,
+    /// Did any move by another distance?
+    is_torn: bool,
+    /// How far what is not loaded moved.
+    tail_by: Option<u64>,
+}
+
+impl Moves {
+    /// Takes down where `len` bytes, notes or a hash table, were and are.
+    fn note(&mut self, old: (u64, u64), new: (u64, u64), len: u64) {
+        if old == new {
+            self.kept.push((old.0, len));
+            return;
+        }
+        let by = (new.0.wrapping_sub(old.0), new.1.wrapping_sub(old.1));
+        let end = old.0.saturating_add(len);
+        match self.by {
+            None => {
+                self.by = Some(by);
+                (self.range, self.addr) = (old.0..end, old.1);
+            }
+            Some(first) => {
+                let addr = self.addr.wrapping_sub(self.range.start);
+                self.is_torn |= first != by || old.1.wrapping_sub(old.0) != addr;
+                self.range = self.range.start.min(old.0)..self.range.end.max(end);
+                self.addr = addr.wrapping_add(self.range.start);
+            }
+        }
+    }
+
+    /// Is this the distance by which everything that is not loaded moved, towards the end?
+    fn tail(&mut self, old: u64, new: u64) -> bool {
+        let by = new.checked_sub(old);
+        by.is_some_and(|by| *self.tail_by.get_or_insert(by) == by)
+    }
+
+    /// Did notes and hash tables move together, into a loaded segment, and their dynamic entries with them?
+    fn judge(&self, before: &Image, after: &Image) -> Result<(), Breach> {
+        let (by_offset, by_addr) = self.by.unwrap_or_default();
+        for tag in [elf::DT_HASH, elf::DT_GNU_HASH] {
+            let value = |image: &Image| image.table.as_ref()?.value(tag);
+            let follows = |old: u64| {
+                let into = old.wrapping_sub(self.addr);
+                let is_moved = into < self.range.end.saturating_sub(self.range.start);
+                old.wrapping_add(if is_moved { by_addr } else { 0 })
+            };
+            if value(before).map(follows) != value(after) {
+                let found = format!("dynamic tag 0x{:x} elsewhere", tag.0);
+                return breach("a dynamic entry that follows its hash table", found);
+            }
+        }
+        if self.by.is_none() {
+            return Ok(());
+        }
+        let is_left =
+            |&(start, len): &(u64, u64)| touch(&(start..start.saturating_add(len)), &self.range);
+        let len = self.range.end.saturating_sub(self.range.start);
+        let home = after.file_offset(self.addr.wrapping_add(by_addr), len);
+        let is_home = home == Some(self.range.start.wrapping_add(by_offset));
+        if self.is_torn || !is_home || self.kept.iter().any(is_left) {
+            let found = format!("others at offset 0x{:x}", self.range.start);
+            return breach("notes and hash tables that move together", found);
+        }
+        Ok(())
+    }
 }
 
 /// Are the dynamic entries that an edit has no business with what they were, in their order?
@@ -400,7 +596,7 @@ fn same_entries(before: &Image, after: &Image) -> Result<(), Breach> {
 
 #[cfg(test)]
 mod tests {
-    use object::elf::{DynamicTag, ProgramType};
+    use object::elf::{DynamicTag, ProgramType, SectionType};
 
     use super::super::{ByteOrder, Class};
     use super::*;
@@ -419,20 +615,25 @@ mod tests {
         }
     }
 
-    /// Headers, an interpreter and two loaded segments, one section of code.
-    fn image() -> Image {
-        let section = Section {
+    fn section(kind: SectionType, flags: u64, addr: u64, size: u64) -> Section {
+        Section {
             name: 1,
-            kind: elf::SHT_PROGBITS,
-            flags: 2,
-            addr: 0x1100,
-            offset: 0x1100,
-            size: 16,
+            kind,
+            flags,
+            addr: if flags == 0 { 0 } else { addr },
+            offset: addr,
+            size,
             link: 0,
             info: 0,
             align: 16,
             entry_size: 0,
-        };
+        }
+    }
+
+    /// A program of two loaded segments, the second with zeros at its end; notes and a hash table in the first.
+    fn image() -> Image {
+        let mut zeros = section(elf::SHT_NOBITS, 3, 0x2000, 0x100);
+        zeros.offset = 0x1ff8;
         Image {
             header: Header {
                 class: Class::Elf64,
@@ -440,46 +641,95 @@ mod tests {
                 kind: 3,
                 machine: 62,
                 segments_offset: 64,
-                segment_count: 3,
+                segment_count: 6,
                 sections_offset: 0x3000,
-                section_count: 1,
+                section_count: 7,
                 names_section: 0,
             },
             segments: vec![
                 segment(elf::PT_INTERP, 0x200, 28, 1),
+                segment(elf::PT_PHDR, 64, 6 * 56, 8),
                 segment(elf::PT_LOAD, 0, 0x1000, 0x1000),
-                segment(elf::PT_LOAD, 0x1000, 0x1000, 0x1000),
+                Segment {
+                    memory_size: 0x1100,
+                    ..segment(elf::PT_LOAD, 0x1000, 0x1000, 0x1000)
+                },
+                segment(elf::PT_GNU_RELRO, 0x1800, 0x100, 1),
+                segment(elf::PT_NOTE, 0x280, 0x10, 4),
             ],
-            sections: vec![section],
+            sections: vec![
+                section(elf::SHT_PROGBITS, 2, 0x1100, 16),
+                section(elf::SHT_STRTAB, 2, 0x300, 10),
+                section(elf::SHT_NOTE, 2, 0x280, 0x10),
+                section(elf::SHT_PROGBITS, 2, 0x200, 28),
+                zeros,
+                section(elf::SHT_PROGBITS, 0, 0x2000, 20),
+                section(elf::SHT_PROGBITS, 0, 0x2020, 20),
+                section(elf::SHT_HASH, 2, 0x290, 0x20),
+            ],
             table: Some(Table {
                 offset: 0x1800,
-                entries: vec![
-                    Dynamic {
-                        tag: elf::DT_STRTAB,
-                        value: 0x300,
-                    },
-                    Dynamic {
-                        tag: elf::DT_INIT,
-                        value: 0x1100,
-                    },
-                    Dynamic {
-                        tag: elf::DT_PLTGOT,
-                        value: 0x9000,
-                    },
-                    Dynamic {
-                        tag: elf::DT_RUNPATH,
-                        value: 1,
-                    },
-                    Dynamic {
-                        tag: elf::DT_NULL,
-                        value: 0,
-                    },
-                ],
-                used: 4,
+                entries: [
+                    (elf::DT_STRTAB, 0x300),
+                    (elf::DT_INIT, 0x1100),
+                    (elf::DT_PLTGOT, 0x9000),
+                    (elf::DT_RUNPATH, 1),
+                    (elf::DT_HASH, 0x290),
+                    (elf::DT_NULL, 0),
+                ]
+                .map(|(tag, value)| Dynamic { tag, value })
+                .to_vec(),
+                used: 5,
                 strings_offset: 0x300,
                 strings_size: 10,
             }),
         }
+    }
+
+    /// As rung P3 does.
+    fn add_segment(image: &mut Image) {
+        let at = image
+            .segments
+            .iter()
+            .rposition(|segment| segment.kind == elf::PT_LOAD)
+            .unwrap();
+        let start = 0x4000 * at as u64;
+        let new = segment(elf::PT_LOAD, start, 0x100, 0x1000);
+        image.segments.insert(at + 1, new);
+        image.header.segment_count += 1;
+        image.segments[1].file_size += 56;
+        image.segments[1].memory_size += 56;
+    }
+
+    /// As rung P3 does where notes and a hash table follow the program headers.
+    fn move_notes(image: &mut Image) {
+        add_segment(image);
+        let by = image.segments[4].offset - 0x240;
+        let note = &mut image.segments[6];
+        (note.offset, note.vaddr, note.paddr) =
+            (note.offset + by, note.vaddr + by, note.vaddr + by);
+        for index in [2, 7] {
+            image.sections[index].offset += by;
+            image.sections[index].addr += by;
+        }
+        set(image, elf::DT_HASH, 0x290 + by);
+    }
+
+    /// As rung P2 does.
+    fn extend_segment(image: &mut Image) {
+        (image.segments[3].file_size, image.segments[3].memory_size) = (0x1400, 0x1400);
+        (image.sections[4].kind, image.sections[4].offset) = (elf::SHT_PROGBITS, 0x2000);
+        image.sections[5].offset += 0x400;
+        image.sections[6].offset += 0x400;
+        image.header.sections_offset += 0x400;
+    }
+
+    fn move_strings(image: &mut Image, to: u64) {
+        set(image, elf::DT_STRTAB, to);
+        let table = image.table.as_mut().unwrap();
+        (table.strings_offset, table.strings_size) = (to, 20);
+        let section = &mut image.sections[1];
+        (section.offset, section.addr, section.size) = (to, to, 20);
     }
 
     fn set(image: &mut Image, tag: DynamicTag, value: u64) {
@@ -495,28 +745,79 @@ mod tests {
     #[test]
     fn broken_rules_are_found() {
         type Change = fn(&mut Image);
-        let cases: [(Option<&str>, Change); 14] = [
+        const SEGMENTS: Option<&str> = Some("program headers as they were");
+        const NOTES: Option<&str> = Some("notes and hash tables that move together");
+        let cases: &[(Option<&str>, Change)] = &[
             (None, |_| {}),
-            (None, |after| {
-                after
-                    .segments
-                    .push(segment(elf::PT_LOAD, 0x4000, 16, 0x1000))
-            }),
+            (None, add_segment),
             (None, |after| set(after, elf::DT_RUNPATH, 0x9999)),
+            (None, move_notes),
+            // The string table, the interpreter's name, and zeros that get their bytes: the end of the file moves.
+            (None, |after| {
+                extend_segment(after);
+                move_strings(after, 0x2200);
+                let name = &mut after.segments[0];
+                (name.offset, name.vaddr, name.paddr) = (0x2300, 0x2300, 0x2300);
+                (name.file_size, name.memory_size) = (30, 30);
+                let section = &mut after.sections[3];
+                (section.offset, section.addr, section.size) = (0x2300, 0x2300, 30);
+            }),
             (
                 Some("a new PT_LOAD congruent modulo its alignment"),
                 |after| {
-                    after.segments.push(Segment {
-                        vaddr: 0x4008,
-                        ..segment(elf::PT_LOAD, 0x4000, 16, 0x1000)
-                    });
+                    add_segment(after);
+                    after.segments[4].vaddr += 8;
+                    after.segments[4].paddr += 8;
                 },
             ),
+            (
+                Some("a new PT_LOAD congruent modulo its alignment"),
+                |after| {
+                    add_segment(after);
+                    after.segments[4].align = 16;
+                },
+            ),
+            (Some("a new PT_LOAD to be read only"), |after| {
+                add_segment(after);
+                after.segments[4].flags = 6;
+            }),
+            (Some("a new PT_LOAD to be read only"), |after| {
+                add_segment(after);
+                after.segments.swap(4, 5);
+            }),
+            (Some("one program header more at most"), |after| {
+                add_segment(after);
+                add_segment(after);
+            }),
+            (Some("one program header more at most"), |after| {
+                after.segments.pop();
+            }),
             (Some("program headers inside the first PT_LOAD"), |after| {
                 after.header.segments_offset = 0x2000
             }),
-            (Some("PT_INTERP before the first PT_LOAD"), |after| {
-                after.segments.rotate_left(1)
+            (SEGMENTS, |after| after.segments.rotate_left(1)),
+            // PT_PHDR, a PT_LOAD that is not the last, the last one cut or half shown, another alignment, PT_GNU_RELRO.
+            (SEGMENTS, |after| {
+                add_segment(after);
+                after.segments[1].file_size -= 56;
+            }),
+            (SEGMENTS, |after| after.segments[1].file_size += 56),
+            (SEGMENTS, |after| {
+                after.segments[2].file_size += 8;
+                after.segments[2].memory_size += 8;
+            }),
+            (SEGMENTS, |after| after.segments[3].file_size -= 8),
+            (SEGMENTS, |after| after.segments[3].file_size += 8),
+            (SEGMENTS, |after| after.segments[3].align = 8),
+            (SEGMENTS, |after| after.segments[3].flags = 7),
+            (SEGMENTS, |after| after.segments[4].vaddr += 8),
+            // The interpreter's name with another alignment; a note of another length.
+            (SEGMENTS, |after| {
+                after.segments[0].align = 2;
+            }),
+            (SEGMENTS, |after| {
+                move_notes(after);
+                after.segments[6].file_size += 4;
             }),
             (Some("an address backed by the file"), |after| {
                 set(after, elf::DT_STRTAB, 0x7000)
@@ -536,6 +837,57 @@ mod tests {
             (Some("sections of the sort they were"), |after| {
                 after.sections[0].link += 1
             }),
+            (
+                Some("a section header that describes the dynamic string table"),
+                |after| {
+                    extend_segment(after);
+                    move_strings(after, 0x2200);
+                    after.sections[1].addr += 8;
+                },
+            ),
+            (
+                Some("a section header that describes the interpreter's name"),
+                |after| after.sections[3].size += 1,
+            ),
+            (Some("zeros at the end of the last PT_LOAD"), |after| {
+                extend_segment(after);
+                after.sections[4].offset += 8;
+            }),
+            (Some("what is not loaded in its order"), |after| {
+                extend_segment(after);
+                after.sections[6].offset += 8;
+            }),
+            // Only the segment, only the section, by another distance, to where nothing is loaded.
+            (NOTES, |after| {
+                move_notes(after);
+                let note = &mut after.sections[2];
+                (note.offset, note.addr) = (0x280, 0x280);
+            }),
+            (NOTES, |after| {
+                move_notes(after);
+                let note = &mut after.segments[6];
+                (note.offset, note.vaddr, note.paddr) = (0x280, 0x280, 0x280);
+            }),
+            (NOTES, |after| {
+                move_notes(after);
+                after.sections[2].offset += 4;
+            }),
+            (NOTES, |after| {
+                move_notes(after);
+                let new = &mut after.segments[4];
+                (new.file_size, new.memory_size) = (0x58, 0x58);
+            }),
+            (
+                Some("a dynamic entry that follows its hash table"),
+                |after| {
+                    move_notes(after);
+                    set(after, elf::DT_HASH, 0x290);
+                },
+            ),
+            (
+                Some("a dynamic entry that follows its hash table"),
+                |after| set(after, elf::DT_HASH, 0x294),
+            ),
             (Some("the other dynamic entries as they were"), |after| {
                 set(after, elf::DT_INIT, 0x1101)
             }),
@@ -543,13 +895,13 @@ mod tests {
                 after.table.as_mut().unwrap().entries.swap(1, 2)
             }),
         ];
-        for (index, (expected, change)) in cases.into_iter().enumerate() {
+        for (index, (expected, change)) in cases.iter().enumerate() {
             let mut after = image();
             change(&mut after);
             let found = compare(&image(), &after)
                 .err()
                 .map(|(expected, _)| expected);
-            assert_eq!(found.as_deref(), expected, "case {index}");
+            assert_eq!(found.as_deref(), *expected, "case {index}");
         }
     }
 }

@@ -205,14 +205,16 @@ pub enum Writing {
     /// Into the file itself, always: for files that nobody else sees yet.
     InPlace,
     /// Into the file itself if it can be loaded at every moment in between, with its old or its new values; else into a
-    /// copy that then takes the file's name (other hard links keep the old file).
+    /// copy that then takes the file's name (other hard links keep the old file; access control lists and file capabilities are
+    /// lost, and where the owner cannot be kept, setuid and setgid are too).
     Safely,
 }
 
 /// Edits the ELF file `path`, in place.
 ///
 /// No code and no data get another address, and every other byte that is loaded stays as it was, except notes, hash
-/// tables and the interpreter's name, which may move as a whole; an old value that nothing else refers to is blanked.
+/// tables and the interpreter's name, which may move as a whole. The old value is blanked where the section headers tell that
+/// nothing else refers to it; a second one (an RPATH beside another RUNPATH) is not, nor is any in a file without section headers.
 /// Writes are ordered: new bytes at the end of the file, program headers, the dynamic section's string table, then the
 /// entries asked for, section headers last, so that the file can be loaded after any of them, with old or new values.
 /// A file that is as asked already is not written to and keeps its times: the edit is idempotent. Edits of one file wait for each other,

@@ -248,6 +248,10 @@ impl<'a> Request<'a> {
             dead: None,
         };
         if let Some(table) = &image.table {
+            for name in edit.new_needed(facts) {
+                let place = request.append(name.as_bytes());
+                request.needed.push(place);
+            }
             match &edit.search_path {
                 SearchPath::Keep => {}
                 SearchPath::Runpath(value) => {
@@ -257,10 +261,6 @@ impl<'a> Request<'a> {
                     request.set_search_path(table, elf::DT_RPATH, elf::DT_RUNPATH, value)?;
                 }
                 SearchPath::Remove => request.remove_search_path(table)?,
-            }
-            for name in edit.new_needed(facts) {
-                let place = request.append(name.as_bytes());
-                request.needed.push(place);
             }
         }
         if let Some(path) = edit
@@ -304,7 +304,14 @@ impl<'a> Request<'a> {
             self.search_path = (!is_single).then_some(Some((tag, StringPlace::Old(at))));
             return Ok(());
         }
-        let place = match references::slot(self, table, at, &bytes, value.as_bytes())? {
+        // Where other strings need a new place this one goes with them: of a string table that is copied, what is written
+        // to the old one would be lost.
+        let slot = if self.strings.is_empty() {
+            references::slot(self, table, at, &bytes, value.as_bytes())?
+        } else {
+            None
+        };
+        let place = match slot {
             Some(write) => {
                 self.in_place = Some(write);
                 StringPlace::Old(at)

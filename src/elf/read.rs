@@ -15,7 +15,7 @@ use crate::text;
 
 /// Longest interpreter path looked at; Linux's PATH_MAX.
 pub(super) const INTERPRETER_BYTES_MAX: u64 = 4096;
-/// Most bytes of one PT_NOTE that are searched for the build id; real ones have some 100.
+/// Most bytes of all PT_NOTEs together that are searched for the build id; real ones have some 100.
 const NOTE_BYTES_MAX: u64 = 64 << 10;
 
 /// The width of a file's addresses.
@@ -50,7 +50,7 @@ pub enum Machine {
 }
 
 impl Machine {
-    fn new(number: u16) -> Machine {
+    pub(super) fn new(number: u16) -> Machine {
         match elf::Machine(number) {
             elf::EM_X86_64 => Machine::X86_64,
             elf::EM_AARCH64 => Machine::Aarch64,
@@ -277,15 +277,15 @@ fn build_id(
     header: &Header,
     segments: &[Segment],
 ) -> Result<Option<String>, ElfError> {
+    // Segments may share bytes: a small file must not take much time.
+    let mut unread = NOTE_BYTES_MAX;
     for segment in segments
         .iter()
         .filter(|segment| segment.kind == elf::PT_NOTE)
     {
-        let bytes = source.read(
-            segment.offset,
-            segment.file_size.min(NOTE_BYTES_MAX),
-            "notes",
-        )?;
+        let len = segment.file_size.min(unread);
+        unread -= len;
+        let bytes = source.read(segment.offset, len, "notes")?;
         let mut fields = Fields::of(&bytes, header.order, header.class);
         // Entries of 8-aligned notes (properties) are padded to 8, all others to 4.
         let align = if segment.align == 8 { 8 } else { 4 };

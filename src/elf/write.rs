@@ -1,8 +1,8 @@
 //! Carries out a layout: writes, re-reads, and takes everything back if something is wrong.
 
-use std::fs::{File, FileTimes};
+use std::fs::{File, FileTimes, Permissions};
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use super::check::Breach;
@@ -58,7 +58,8 @@ pub(super) fn apply(
 
 /// Lets `edit` work on a copy of `path` in the same folder, which then takes its name.
 ///
-/// The copy has the mode and, where the system allows it, the owner of the original.
+/// The copy has the mode and, where the system allows it, the owner of the original; access control lists and other extended
+/// attributes (file capabilities among them) stay behind.
 pub(super) fn replace(
     path: &Path,
     place: &str,
@@ -87,8 +88,9 @@ pub(super) fn replace(
         std::os::unix::fs::MetadataExt::gid(&meta),
     );
     // Only the superuser gives files away; anybody else keeps what was theirs already.
-    let _ = std::os::unix::fs::fchown(copy.as_file(), Some(user), Some(group));
-    let mode = copy.as_file().set_permissions(meta.permissions());
+    let given = std::os::unix::fs::fchown(copy.as_file(), Some(user), Some(group));
+    let mode = copied_mode(meta.permissions(), given.is_ok());
+    let mode = copy.as_file().set_permissions(mode);
     mode.map_err(io("make a copy beside the file"))?;
     let handle = copy.as_file().try_clone();
     let patched = edit(handle.map_err(io("make a copy beside the file"))?)?;
@@ -99,6 +101,13 @@ pub(super) fn replace(
         bytes_read: patched.bytes_read.saturating_add(meta.len()),
         ..patched
     })
+}
+
+/// The mode of a copy: one that could not be given to the original's owner does not run with the rights of whoever owns it now.
+fn copied_mode(original: Permissions, is_owner_same: bool) -> Permissions {
+    const SET_ID: u32 = 0o6000;
+    let mode = original.mode() & 0o7777;
+    Permissions::from_mode(if is_owner_same { mode } else { mode & !SET_ID })
 }
 
 /// Writes all pieces; small ones together, so that they appear at once.
@@ -144,7 +153,7 @@ fn write_out(file: &File, write: &Write) -> std::io::Result<u64> {
 /// What the file was before.
 struct Old {
     size_bytes: u64,
-    /// Bytes that are written over, save those that were moved before.
+    /// Bytes that are written over and where they were, save those of which a move left a copy.
     pieces: Vec<(u64, Vec<u8>)>,
     /// The end of the file that was moved, as far as it was.
     moved: Option<Moved>,
@@ -162,17 +171,27 @@ struct Moved {
 impl Old {
     fn keep(source: &Source, plan: &Plan) -> Result<Old, ElfError> {
         let size_bytes = source.size();
-        let mut end = size_bytes;
+        // Where the bytes before `end` lie, and those that were moved there from `tail`, by `by` bytes.
+        let (mut end, mut tail, mut by) = (size_bytes, size_bytes..size_bytes, 0);
         let mut pieces = Vec::new();
         for step in &plan.steps {
             match step {
                 // What is moved can be moved back.
-                Step::Move { from, .. } => end = end.min(*from),
+                Step::Move { from, by: distance } => {
+                    end = end.min(*from);
+                    (tail, by) = (end..size_bytes, *distance);
+                }
                 Step::Write(write) => {
-                    let len = end.saturating_sub(write.offset).min(write.len());
-                    if len > 0 {
-                        let bytes = source.read(write.offset, len, "bytes to be replaced")?;
-                        pieces.push((write.offset, bytes));
+                    let written = write.offset..write.offset.saturating_add(write.len());
+                    // Bytes changed after they were moved go back to where they came from.
+                    let moved = written.start.saturating_sub(by)..written.end.saturating_sub(by);
+                    for (range, whole) in [(written, 0..end), (moved, tail.clone())] {
+                        let start = range.start.max(whole.start);
+                        let len = range.end.min(whole.end).saturating_sub(start);
+                        if len > 0 {
+                            let bytes = source.read(start, len, "bytes to be replaced")?;
+                            pieces.push((start, bytes));
+                        }
                     }
                 }
             }
@@ -229,8 +248,8 @@ impl Old {
                 at = at.saturating_add(len);
             }
         }
-        // Of bytes written twice the older ones were kept first.
-        for (offset, bytes) in self.pieces.iter().rev() {
+        // All are as they were before the first step: of those written twice either will do.
+        for (offset, bytes) in &self.pieces {
             file.write_all_at(bytes, *offset)?;
         }
         file.set_len(self.size_bytes)?;
@@ -356,13 +375,28 @@ mod tests {
             };
             let plan = Plan {
                 rung: Rung::ExtendSegment,
-                steps: vec![Step::Move { from: 4, by }, Step::Write(fill)],
+                // Then bytes of the moved end are changed: its first, some across a buffer's end, its last.
+                steps: [
+                    vec![Step::Move { from: 4, by }, Step::Write(fill)],
+                    vec![
+                        Step::Write(Write::bytes(1 + by, vec![9; 5])),
+                        Step::Write(Write::bytes(2 + by + len / 2, vec![8; 3])),
+                        Step::Write(Write::bytes(3 + by + len, vec![6; 4])),
+                    ],
+                ]
+                .concat(),
                 is_ordered: true,
             };
             let mut expected = bytes[..4].to_vec();
             expected.extend(&bytes[..2]);
             expected.resize(4 + usize::try_from(by).unwrap(), 7);
             expected.extend(&bytes[4..]);
+            for (at, bytes) in [(1 + by, &[9; 5][..]), (2 + by + len / 2, &[8; 3])] {
+                let at = usize::try_from(at).unwrap();
+                expected[at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            expected.pop();
+            expected.extend([6; 4]);
             let refuse = |source: &Source| {
                 let found = source.read(0, source.size(), "all").unwrap();
                 assert!(found == expected, "{len} by {by}");
@@ -370,6 +404,19 @@ mod tests {
             };
             apply(&mut source, &plan, refuse).unwrap_err();
             assert!(std::fs::read(&path).unwrap() == bytes, "{len} by {by}");
+        }
+    }
+
+    #[test]
+    fn copies_of_another_owner_lose_the_rights_of_the_first() {
+        for (mode, is_owner_same, expected) in [
+            (0o104755, true, 0o4755),
+            (0o104755, false, 0o755),
+            (0o102755, false, 0o755),
+            (0o101644, false, 0o1644),
+        ] {
+            let copied = copied_mode(Permissions::from_mode(mode), is_owner_same);
+            assert_eq!(copied.mode(), expected, "{mode:o} {is_owner_same}");
         }
     }
 

@@ -433,6 +433,61 @@ fn shared_ends_of_strings_are_not_overwritten() {
     }
 }
 
+/// A shorter RUNPATH fits the old one's place; a new NEEDED needs a longer string table.
+#[test]
+fn a_shorter_runpath_comes_along_with_new_strings() {
+    let test = "elf::built::a_shorter_runpath_comes_along_with_new_strings";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let file = dir.path().join("library.so");
+    for (linked, rung) in [
+        (&[][..], Rung::NewSegment),
+        (
+            &[
+                "-Wl,--build-id=none,--hash-style=gnu",
+                "-fcf-protection=none",
+            ],
+            Rung::ExtendSegment,
+        ),
+    ] {
+        let flags = [
+            "-shared",
+            "-fPIC",
+            "-Wl,--enable-new-dtags,-rpath,/some/where/quite/long",
+        ];
+        target.compile(FAR, &[&flags, linked].concat(), &file);
+        let original = file.with_extension("original");
+        std::fs::copy(&file, &original).unwrap();
+        let mut needed = elf::read(&file).unwrap().unwrap().needed;
+        // The second time the string table ends the file, where it can grow.
+        for (value, name, expected) in [
+            ("/x/x", "lib2.so", rung),
+            (
+                "/x",
+                "lib3.so",
+                if rung == Rung::NewSegment {
+                    Rung::Grow
+                } else {
+                    rung
+                },
+            ),
+        ] {
+            let both = Edit {
+                add_needed: vec![name.to_owned()],
+                ..Edit::runpath(value)
+            };
+            assert_eq!(edit(test, &original, &file, &both), expected, "{name}");
+            needed.push(name.to_owned());
+            assert_eq!(elf::read(&file).unwrap().unwrap().needed, needed);
+        }
+        let bytes = std::fs::read(&file).unwrap();
+        let old = b"/some/where/quite/long";
+        assert!(!bytes.windows(old.len()).any(|window| window == old));
+    }
+}
+
 #[test]
 fn both_tags_become_one() {
     let test = "elf::built::both_tags_become_one";

@@ -87,6 +87,47 @@ fn files_of_every_linker_run_after_every_edit() {
     }
 }
 
+/// lld drops a program header after it has counted them for `PT_PHDR`.
+#[test]
+fn program_headers_said_to_be_longer_get_their_length() {
+    let test = "elf::linkers::program_headers_said_to_be_longer_get_their_length";
+    let glibc = "/lib64/ld-linux-x86-64.so.2";
+    let Some(target) = Target::host_by(test, "clang", glibc) else {
+        return;
+    };
+    if support::tool(test, "ld.lld").is_none() {
+        return;
+    }
+    let dir = support::dir();
+    let library = dir.path().join("library.so");
+    // A note as long as a program header: one more fits.
+    let note = format!("-Wl,--build-id=0x{},-rpath,/b", "01".repeat(40));
+    let flags = ["-fuse-ld=lld", "-shared", "-fPIC", "-nostdlib", &note];
+    target.compile(FAR, &flags, &library);
+    let lens = || {
+        let bytes = std::fs::read(&library).unwrap();
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        assert_eq!(word(64) & 0xffff_ffff, 6, "PT_PHDR comes first");
+        (u64::from(bytes[56]) * 56, word(64 + 32), word(64 + 40))
+    };
+    let (len, said, _) = lens();
+    if said == len {
+        // Another version of lld: have it so.
+        let mut bytes = std::fs::read(&library).unwrap();
+        for at in [64 + 32, 64 + 40] {
+            bytes[at..at + 8].copy_from_slice(&(len + 56).to_le_bytes());
+        }
+        std::fs::write(&library, bytes).unwrap();
+    }
+    let original = library.with_extension("original");
+    std::fs::copy(&library, &original).unwrap();
+    assert_eq!(
+        patch(test, &original, &library, "/a/value"),
+        Rung::NewSegment
+    );
+    assert_eq!(lens(), (len + 56, len + 56, len + 56));
+}
+
 /// glibc's start-up code stops at a RUNPATH, whoever put it there.
 #[test]
 fn static_position_independent_programs_are_left_alone() {

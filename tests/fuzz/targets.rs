@@ -5,7 +5,6 @@
 
 #![allow(dead_code, reason = "each target's program uses one of them")]
 
-use std::io::{Seek as _, Write as _};
 use std::path::Path;
 
 use cuda_redist::elf::{self, Edit, SearchPath, Writing};
@@ -37,10 +36,8 @@ fn with_file(data: &[u8], look: impl FnOnce(&Path)) {
         static FILE: tempfile::NamedTempFile = tempfile::NamedTempFile::new().expect("a temporary file");
     }
     FILE.with(|file| {
-        let mut handle = file.as_file();
-        handle.set_len(0).expect("a file made empty");
-        handle.rewind().expect("a file at its start");
-        handle.write_all(data).expect("a written file");
+        // Another file may have the name now.
+        std::fs::write(file.path(), data).expect("a written file");
         look(file.path());
     });
 }
@@ -56,9 +53,19 @@ pub fn elf_read(data: &[u8]) {
 
 /// Editing, re-reading, editing again. The last bytes say how.
 pub fn elf_edit(data: &[u8]) {
-    let Some((data, [what, len, second_len])) = data.split_last_chunk() else {
+    let Some((data, requests, writing)) = elf_edits(data) else {
         return;
     };
+    with_file(data, |file| {
+        for edit in &requests {
+            edit_once(file, edit, writing);
+        }
+    });
+}
+
+/// A file, and the two edits of it that the last bytes ask for: what, in bits, and how long the values are.
+pub fn elf_edits(data: &[u8]) -> Option<(&[u8], [Edit; 2], Writing)> {
+    let (data, [what, len, second_len]) = data.split_last_chunk()?;
     let value = |len: u8| "/x".repeat(usize::from(len));
     let edit = |len: u8| Edit {
         search_path: match what & 3 {
@@ -73,17 +80,19 @@ pub fn elf_edit(data: &[u8]) {
             .into_iter()
             .collect(),
     };
-    with_file(data, |file| {
-        edit_once(file, &edit(*len));
-        edit_once(file, &edit(*second_len));
-    });
+    let writing = if what & 16 == 0 {
+        Writing::InPlace
+    } else {
+        Writing::Safely
+    };
+    Some((data, [edit(*len), edit(*second_len)], writing))
 }
 
 /// The edit happens as asked, and asking again does nothing; or it is refused and nothing happens.
-fn edit_once(file: &Path, edit: &Edit) {
+fn edit_once(file: &Path, edit: &Edit, writing: Writing) {
     let before = std::fs::read(file).expect("a readable file");
     let rung = elf::rung(file, edit);
-    match elf::edit(file, edit, Writing::InPlace) {
+    match elf::edit(file, edit, writing) {
         Ok(patched) => {
             assert_eq!(rung.ok(), Some(patched.rung));
             let facts = elf::read(file).expect("tables in order");
@@ -102,7 +111,7 @@ fn edit_once(file: &Path, edit: &Edit) {
                     .iter()
                     .all(|name| facts.needed.contains(name))
             );
-            let again = elf::edit(file, edit, Writing::InPlace).expect("an editable file");
+            let again = elf::edit(file, edit, writing).expect("an editable file");
             assert_eq!(again.bytes_written, 0);
         }
         Err(error) => {

@@ -204,14 +204,13 @@ impl Draft {
             });
         }
         segments.insert(at, new);
-        for own in segments.iter_mut().filter(|own| own.kind == elf::PT_PHDR) {
-            let (file, memory) = (&mut own.file_size, &mut own.memory_size);
-            *file = file.checked_add(SEGMENT_LEN).ok_or_else(overflow)?;
-            *memory = memory.checked_add(SEGMENT_LEN).ok_or_else(overflow)?;
-        }
         let count = &mut self.after.header.segment_count;
         let more = count.checked_add(1).filter(|more| *more < elf::PN_XNUM);
         *count = more.ok_or_else(overflow)?;
+        let size = u64::from(*count) * SEGMENT_LEN;
+        for own in segments.iter_mut().filter(|own| own.kind == elf::PT_PHDR) {
+            (own.file_size, own.memory_size) = (size, size);
+        }
         Ok(())
     }
 

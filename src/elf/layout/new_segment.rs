@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use object::elf;
 
+use super::super::check::{ADDRESS_TAGS, Image};
 use super::super::image::{SECTION_LEN, SEGMENT_LEN, Section, Segment, range, touch};
 use super::references::has_symbol_of;
 use super::{Draft, Piece, Request, Skip, Step, Write, because, overflow};
@@ -147,29 +148,26 @@ fn chunk(request: &Request<'_>) -> Result<Range<u64>, Skip> {
         return because("the section headers follow the program headers");
     }
 
-    // Everything that touches the range moves as a whole, and so does what touches that.
+    // Everything that touches the range moves as a whole, and so does what touches that. The range only grows backwards, towards
+    // higher offsets: one look at everything in order of offset finds it all.
     let mut chunk = wanted.end..wanted.end;
     let mut covered: Vec<Range<u64>> = Vec::new();
-    let mut zone = wanted.clone();
-    loop {
-        let old = zone.clone();
-        for bytes in ranges_of_segments(request, &zone)?
-            .into_iter()
-            .chain(ranges_of_sections(request, &zone)?)
-        {
-            if bytes.start < headers.end {
-                return because("a segment or section lies over the program headers");
-            }
-            chunk.start = chunk.start.min(bytes.start);
-            chunk.end = chunk.end.max(bytes.end);
-            covered.push(bytes);
-        }
-        zone.end = zone.end.max(chunk.end);
-        if zone == old {
+    let interpreter = image.interpreter();
+    for (bytes, what) in neighbours(image)? {
+        if bytes.start >= wanted.end.max(chunk.end) {
             break;
         }
+        if bytes.end <= wanted.start {
+            continue;
+        }
+        may_move(interpreter, what)?;
+        if bytes.start < headers.end {
+            return because("a segment or section lies over the program headers");
+        }
+        chunk.start = chunk.start.min(bytes.start);
+        chunk.end = chunk.end.max(bytes.end);
+        covered.push(bytes);
     }
-    covered.sort_by_key(|bytes| bytes.start);
     free(request, &wanted, &covered)?;
     if chunk.end - chunk.start > CHUNK_BYTES_MAX {
         return because(format!(
@@ -214,77 +212,67 @@ fn free(request: &Request<'_>, wanted: &Range<u64>, covered: &[Range<u64>]) -> R
     Ok(())
 }
 
-/// The segments that touch `zone` and may move.
-fn ranges_of_segments(request: &Request<'_>, zone: &Range<u64>) -> Result<Vec<Range<u64>>, Skip> {
-    let mut found = Vec::new();
-    let mut loads = 0;
-    for segment in request
-        .image
-        .segments
-        .iter()
-        .filter(|segment| segment.file_size != 0)
-    {
-        let bytes = segment.file_range().ok_or_else(overflow)?;
-        match segment.kind {
-            elf::PT_LOAD => {
-                loads += 1;
-                if loads > 1 && touch(&bytes, zone) {
-                    return because("another segment follows the program headers at once");
-                }
-            }
-            elf::PT_PHDR | elf::PT_NULL => {}
-            elf::PT_NOTE | elf::PT_INTERP | elf::PT_GNU_PROPERTY if touch(&bytes, zone) => {
-                found.push(bytes)
-            }
-            kind if touch(&bytes, zone) => {
-                return because(format!(
-                    "a segment of type 0x{:x} follows the program headers",
-                    kind.0
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(found)
+/// What may lie behind the program headers.
+#[derive(Clone, Copy)]
+enum Neighbour<'a> {
+    Segment(&'a Segment),
+    Section(usize, &'a Section),
 }
 
-/// The sections that touch `zone` and may move; code and data may not.
-fn ranges_of_sections(request: &Request<'_>, zone: &Range<u64>) -> Result<Vec<Range<u64>>, Skip> {
-    let interpreter = request
-        .image
+/// The segments and sections with bytes of the file, in order of offset; not the first loaded segment, which holds the rest.
+fn neighbours(image: &Image) -> Result<Vec<(Range<u64>, Neighbour<'_>)>, Skip> {
+    let first = image
         .segments
         .iter()
-        .find(|segment| segment.kind == elf::PT_INTERP);
-    let is_interpreter = |section: &Section| {
-        interpreter.is_some_and(|segment| {
-            (segment.offset, segment.file_size) == (section.offset, section.size)
-        })
-    };
-    let mut found = Vec::new();
-    for (index, section) in request
-        .image
-        .sections
-        .iter()
-        .enumerate()
-        .filter(|(_, section)| section.has_bytes())
-    {
-        let bytes = range(section.offset, section.size).ok_or_else(overflow)?;
-        if !touch(&bytes, zone) {
-            continue;
-        }
-        let has_no_address = matches!(
-            section.kind,
-            elf::SHT_NOTE | elf::SHT_HASH | elf::SHT_GNU_HASH
-        );
-        if !section.is_alloc() || !(has_no_address || is_interpreter(section)) {
-            return because(format!(
+        .position(|segment| segment.kind == elf::PT_LOAD && segment.file_size != 0);
+    let segments = image.segments.iter().enumerate();
+    let segments = segments.filter(|(index, segment)| {
+        segment.file_size != 0
+            && Some(*index) != first
+            && !matches!(segment.kind, elf::PT_PHDR | elf::PT_NULL)
+    });
+    let segments = segments.map(|(_, segment)| (segment.file_range(), Neighbour::Segment(segment)));
+    let sections = image.sections.iter().enumerate();
+    let sections = sections.filter(|(_, section)| section.has_bytes());
+    let sections = sections.map(|(index, section)| {
+        let bytes = range(section.offset, section.size);
+        (bytes, Neighbour::Section(index, section))
+    });
+    let all = segments.chain(sections);
+    let all = all.map(|(bytes, what)| Some((bytes?, what)));
+    let mut all: Vec<_> = all.collect::<Option<_>>().ok_or_else(overflow)?;
+    all.sort_by_key(|(bytes, _)| bytes.start);
+    Ok(all)
+}
+
+/// Has nothing the address of `what`? Code and data may not move.
+fn may_move(interpreter: Option<&Segment>, what: Neighbour<'_>) -> Result<(), Skip> {
+    match what {
+        Neighbour::Segment(segment) => match segment.kind {
+            elf::PT_NOTE | elf::PT_INTERP | elf::PT_GNU_PROPERTY => Ok(()),
+            elf::PT_LOAD => because("another segment follows the program headers at once"),
+            kind => because(format!(
+                "a segment of type 0x{:x} follows the program headers",
+                kind.0
+            )),
+        },
+        Neighbour::Section(index, section) => {
+            let is_interpreter = interpreter.is_some_and(|segment| {
+                (segment.offset, segment.file_size) == (section.offset, section.size)
+            });
+            let has_no_address = matches!(
+                section.kind,
+                elf::SHT_NOTE | elf::SHT_HASH | elf::SHT_GNU_HASH
+            );
+            if section.is_alloc() && (has_no_address || is_interpreter) {
+                return Ok(());
+            }
+            because(format!(
                 "section {index} (type 0x{:x} at 0x{:x}), which cannot move, follows the program headers",
                 section.kind.0, section.offset
-            ));
+            ))
         }
-        found.push(bytes);
     }
-    Ok(found)
 }
 
 /// Lets segments, sections and dynamic entries of what was in `chunk`, at address `old_vaddr`, follow to `by` bytes later in the file
@@ -336,16 +324,31 @@ fn relocate(
     }
     refuse_exported(request, &moved)?;
     let addresses = old_vaddr..old_vaddr.saturating_add(chunk.end - chunk.start);
-    let live = request.image.table.iter().flat_map(|table| table.live());
-    for entry in live.filter(|entry| addresses.contains(&entry.value)) {
-        if entry.tag == elf::DT_HASH || entry.tag == elf::DT_GNU_HASH {
-            draft.move_hash(entry.tag, entry.value + up);
-        } else if super::super::check::ADDRESS_TAGS.contains(&entry.tag) {
-            return because(format!(
-                "dynamic tag 0x{:x} points behind the program headers",
-                entry.tag.0
-            ));
+    let Some(table) = &request.image.table else {
+        return Ok(());
+    };
+    for (tag, kind) in [
+        (elf::DT_HASH, elf::SHT_HASH),
+        (elf::DT_GNU_HASH, elf::SHT_GNU_HASH),
+    ] {
+        if let Some(value) = table.value(tag).filter(|value| addresses.contains(value)) {
+            let sections = &request.image.sections;
+            let mut old = moved.iter().filter_map(|index| sections.get(*index));
+            if !old.any(|section| section.kind == kind && section.addr == value) {
+                return because("a hash table of no section follows the program headers");
+            }
+            draft.move_hash(tag, value + up);
         }
+    }
+    let is_hash = |tag| tag == elf::DT_HASH || tag == elf::DT_GNU_HASH;
+    let mut fixed = table.live().iter().filter(|entry| {
+        ADDRESS_TAGS.contains(&entry.tag) && !is_hash(entry.tag) && addresses.contains(&entry.value)
+    });
+    if let Some(entry) = fixed.next() {
+        return because(format!(
+            "dynamic tag 0x{:x} points behind the program headers",
+            entry.tag.0
+        ));
     }
     Ok(())
 }

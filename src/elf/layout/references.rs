@@ -149,7 +149,7 @@ fn has_name_in(request: &Request<'_>, section: &Section, place: &Range<u64>) -> 
     Ok(false)
 }
 
-/// Does the dynamic symbol table `section` have a symbol in one of `sections`?
+/// Does the dynamic symbol table `section` have a symbol in one of `sections`, which are sorted?
 pub(super) fn has_symbol_of(
     request: &Request<'_>,
     section: &Section,
@@ -160,7 +160,9 @@ pub(super) fn has_symbol_of(
         let len = (section.size - at).min(PIECE_BYTES);
         let start = section.offset.checked_add(at).ok_or_else(overflow)?;
         let bytes = request.source.read(start, len, "dynamic symbol table")?;
-        if symbols(&bytes).any(|symbol| sections.contains(&usize::from(symbol.section))) {
+        if symbols(&bytes)
+            .any(|symbol| sections.binary_search(&usize::from(symbol.section)).is_ok())
+        {
             return Ok(true);
         }
         at += len;
