@@ -209,7 +209,8 @@ fn real_wheels_unpack() {
             let top = line.split([' ', '/']).nth(1).unwrap_or_default();
             assert!(
                 [
-                    "LICENSE", "NOTICE", "bin", "include", "lib", "lib64", "nvvm", "share"
+                    "LICENSE", "NOTICE", "bin", "include", "lib", "lib64", "licenses", "nvvm",
+                    "share"
                 ]
                 .contains(&top),
                 "{name}: {line}"
