@@ -210,7 +210,7 @@ fn real_wheels_unpack() {
             assert!(
                 [
                     "LICENSE", "NOTICE", "bin", "include", "lib", "lib64", "licenses", "nvvm",
-                    "share"
+                    "python", "share"
                 ]
                 .contains(&top),
                 "{name}: {line}"
