@@ -42,8 +42,13 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(before: &Image) -> Draft {
+        let mut after = before.clone();
+        if after.sections.is_empty() {
+            // An offset without a number would let others look for that at the offset, in bytes that are none of a table.
+            after.header.sections_offset = 0;
+        }
         Draft {
-            after: before.clone(),
+            after,
             append: Vec::new(),
             in_place: Vec::new(),
             blanks: Vec::new(),
