@@ -52,6 +52,9 @@ let
     in
     if matched == null then null else head matched;
 
+  # The plugin's builtin of that name where it is loaded, else the JSON as it stands.
+  _reader = name: builtins.cudaRedist.${name} or (file: fromJSON (readFile file));
+
   _productOf =
     folder: file:
     if elem folder _products then
@@ -172,11 +175,7 @@ let
     read :: Path -> AttrSet
     ```
   */
-  read =
-    if builtins ? cudaRedist then
-      builtins.cudaRedist.readManifest
-    else
-      file: fromJSON (readFile file);
+  read = _reader "readManifest";
 
   /**
     The value of a feature manifest: checked by `builtins.cudaRedist.readFeatures` where the plugin is loaded, as it stands
@@ -193,11 +192,7 @@ let
     readFeatures :: Path -> AttrSet
     ```
   */
-  readFeatures =
-    if builtins ? cudaRedist then
-      builtins.cudaRedist.readFeatures
-    else
-      file: fromJSON (readFile file);
+  readFeatures = _reader "readFeatures";
 
   /**
     The value of a file of release expressions, JSON or Nix (by its name: `.nix`): checked by
@@ -222,10 +217,8 @@ let
     ```
   */
   readReleases =
-    if builtins ? cudaRedist then
-      builtins.cudaRedist.readReleases
-    else
-      file: if match ".*[.]nix" (toString file) != null then import file else fromJSON (readFile file);
+    builtins.cudaRedist.readReleases
+      or (file: if match ".*[.]nix" (toString file) != null then import file else fromJSON (readFile file));
 
   /**
     The newest label of each major and minor version.

@@ -30,7 +30,7 @@ builtins.cudaRedist.check {
   extends = \"releasePackage\";
   fields.filename = \"fileName\";
   fields.cudnnVersion = { nullOr = \"majorMinor\"; };
-} ./release.nix
+} (import ./release.nix)
 ```
 ";
 

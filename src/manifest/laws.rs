@@ -98,30 +98,22 @@ fn manifest<V: View>(
     }
     let mut files = Vec::new();
     collect(held.record, held.members.clone(), &Keys::NONE, &mut files)?;
-    let sha256 = |file: &File<V>| {
-        file.sha256
-            .as_ref()
-            .map(|(text, value)| (text.clone(), *value))
-    };
+    let is_sha256 = |text: &str| Sha256::check_hex(text).is_ok();
+    let is_md5 = |text: &str| Md5::check_hex(text).is_ok();
     reused(
         held.path,
         &files,
         "sha256",
-        sha256,
-        |text| Sha256::check_hex(text).is_ok(),
+        |file| file.sha256.as_ref(),
+        is_sha256,
         findings,
     );
-    let md5 = |file: &File<V>| {
-        file.md5
-            .as_ref()
-            .map(|(text, value)| (text.clone(), *value))
-    };
     reused(
         held.path,
         &files,
         "md5",
-        md5,
-        |text| Md5::check_hex(text).is_ok(),
+        |file| file.md5.as_ref(),
+        is_md5,
         findings,
     );
     pools(held, &files, findings)
@@ -220,8 +212,8 @@ fn reused<V: View>(
     path: &Path<'_>,
     files: &[File<V>],
     key: &str,
-    hash_of: impl Fn(&File<V>) -> Option<(V::Text, V)>,
-    is_hash: impl Fn(&str) -> bool,
+    hash_of: fn(&File<V>) -> Option<&(V::Text, V)>,
+    is_hash: fn(&str) -> bool,
     findings: &mut Findings<V>,
 ) {
     let mut by_hash: Vec<_> = files
@@ -232,12 +224,12 @@ fn reused<V: View>(
     by_hash.sort_by(|((left, _), ..), ((right, _), ..)| left.as_ref().cmp(right.as_ref()));
     let mut first: Option<(&str, &File<V>)> = None;
     let mut reused = Vec::new();
-    for ((hash, value), number, file) in &by_hash {
+    for ((hash, value), number, file) in by_hash {
         match first {
             Some((same, first)) if same == hash.as_ref() => {
                 if first.relative_path.0.as_ref() != file.relative_path.0.as_ref() && is_hash(same)
                 {
-                    reused.push((*number, *value, first, *file));
+                    reused.push((number, *value, first, file));
                 }
             }
             _ => first = Some((hash.as_ref(), file)),
