@@ -153,12 +153,15 @@ impl<T: AsRef<str>> Keys<T> {
     }
 }
 
+/// A text and the value it is of.
+type Told<V> = (<V as View>::Text, V);
+
 /// One archive that a manifest lists.
 struct File<V: View> {
     keys: Keys<V::Text>,
-    relative_path: (V::Text, V),
-    sha256: Option<(V::Text, V)>,
-    md5: Option<(V::Text, V)>,
+    relative_path: Told<V>,
+    sha256: Option<Told<V>>,
+    md5: Option<Told<V>>,
 }
 
 /// All archives in a record, however deep its rules go.
@@ -213,7 +216,7 @@ fn reused<V: View>(
     path: &Path<'_>,
     files: &[File<V>],
     key: &str,
-    hash_of: fn(&File<V>) -> Option<&(V::Text, V)>,
+    hash_of: fn(&File<V>) -> Option<&Told<V>>,
     is_hash: fn(&str) -> bool,
     findings: &mut Findings<V>,
 ) {
@@ -383,7 +386,7 @@ fn text_of<V: View>(
     record: &Record,
     members: &V::Members,
     name: &str,
-) -> Result<Option<(V::Text, V)>, V::Failure> {
+) -> Result<Option<Told<V>>, V::Failure> {
     if !is_text(record, name) {
         return Ok(None);
     }
