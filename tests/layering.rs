@@ -31,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "realise",
         &[
-            "plan", "manifest", "hash", "archive", "elf", "fatbin", "resolve",
+            "plan", "manifest", "hash", "archive", "elf", "fatbin", "resolve", "audit",
         ],
     ),
     (
