@@ -58,7 +58,9 @@ pub(super) fn rewrite(
             let folder = folder.map_or("", |(folder, _)| folder);
             pkg_config::rewrite(&text, folder, &mut |path| finder.absolute(path))
         } else {
-            cmake::rewrite(&text, piece.from.as_str(), &mut finder)
+            cmake::rewrite(&text, piece.from.as_str(), &mut |path| {
+                finder.elsewhere(path)
+            })
         };
         if new != text {
             fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
@@ -137,33 +139,13 @@ impl Finder<'_> {
             location => format!("{root}/{location}"),
         })
     }
-}
 
-impl cmake::Places for Finder<'_> {
+    /// The same, when that is not where it is seen from this file by the way that the archive has.
     fn elsewhere(&mut self, path: &str) -> Option<String> {
         let (output, location) = self.find(path)?;
         if output == self.piece.to.output && location == path {
             return None;
         }
         self.absolute(path)
-    }
-
-    fn others(&mut self) -> Vec<String> {
-        let own = &self.piece.to;
-        let mut others = Vec::new();
-        for output in [OutputName::Include, OutputName::Lib] {
-            if let Some(root) = self
-                .plan
-                .outputs
-                .get(&output)
-                .and_then(|path| path.to_str())
-                && output != own.output
-            {
-                self.references
-                    .add(own.output, output, own.path.as_str(), "find");
-                others.push(root.to_owned());
-            }
-        }
-        others
     }
 }
