@@ -85,6 +85,13 @@ impl Phase {
 pub enum Event<'a> {
     /// A step begins.
     Phase(Phase),
+    /// So much of the archive was read.
+    Read {
+        /// Bytes.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// What was done to one file. Like the other texts safe to print, and one line.
     Detail(&'a str),
     /// What was made, in short.
@@ -95,17 +102,16 @@ pub enum Event<'a> {
     Listed(&'a str),
 }
 
+/// Is told of each [`Event`] as it happens, on any thread.
+pub type Progress<'a> = &'a (dyn Fn(Event<'_>) + Sync);
+
 /// Carries out `plan` and says what was made. `progress` is told of each [`Event`] as it happens.
 ///
 /// # Errors
 /// The archive is not the one of the manifest, or is one that must not be unpacked; two paths land in one place; a
 /// link dangles; an ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing; two outputs
 /// would refer to each other; an output exists already; I/O fails. The outputs are then as they were before.
-pub fn realise(
-    plan: &Plan,
-    staging: Staging,
-    progress: &mut dyn FnMut(Event<'_>),
-) -> Result<Report, Error> {
+pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<Report, Error> {
     let archive_name = file_name(&plan.archive.relative_path);
     progress(Event::Phase(Phase::Verify));
     let source = File::open(&plan.src)
@@ -197,7 +203,7 @@ fn list(
     output: OutputName,
     root: &Path,
     folder: &Path,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<(), Error> {
     let mut entries = stage::entries(folder)?;
     entries.sort_by_key(DirEntry::file_name);

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::Event;
 use super::cmake;
 use super::error::RealiseError;
 use super::links::{self, Target};
@@ -12,6 +11,7 @@ use super::references::References;
 use super::split::{Homes, Piece, PieceKind, Split};
 use super::stage::Stage;
 use super::tree::Tree;
+use super::{Event, Progress};
 use crate::error::Error;
 use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
@@ -31,7 +31,7 @@ pub(super) fn rewrite(
     split: &Split,
     stage: &Stage,
     references: &mut References,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<Vec<Placement>, Error> {
     let mut rewritten = Vec::new();
     for piece in split.pieces() {
