@@ -36,6 +36,14 @@ pub(super) const OUTPUT_RATIO: u64 = 100;
 /// Memory of the .xz decoder, in bytes. `xz -9`, the largest preset, needs 65 MiB.
 pub(super) const DECODER_BYTES: u64 = 256 << 20;
 
+/// Memory of the .xz decoder while it decodes blocks in parallel, in bytes; blocks that do not fit are decoded one
+/// after the other. Each block takes its packed and its unpacked size and a dictionary: what `xz -T` makes at its
+/// default level (blocks of 24 MiB, dictionaries of 8) fits four times, and with [`CHUNKS_AHEAD`] the program stays below 256 MiB.
+pub(super) const DECODER_PARALLEL_BYTES: u64 = 192 << 20;
+
+/// Most threads that decode blocks in parallel: what fits into [`DECODER_PARALLEL_BYTES`], with room for smaller blocks.
+pub(super) const DECODER_THREADS: u32 = 8;
+
 /// Longest extended header of a tar entry, in bytes. It holds two paths and a few numbers.
 pub(super) const TAR_EXTENSION_BYTES: u64 = 64 << 10;
 
@@ -51,6 +59,9 @@ pub(super) const LINK_HOPS: u32 = 40;
 
 /// Bytes copied at a time, from decoder to file: large enough that system calls do not count.
 pub(super) const COPY_BYTES: usize = 256 << 10;
+
+/// Chunks of [`COPY_BYTES`] that decompression may be ahead of writing: enough to even out how long single writes take.
+pub(super) const CHUNKS_AHEAD: usize = 16;
 
 /// Most bytes that an archive of `archive_bytes` may give: see [`OUTPUT_RATIO`].
 pub(super) fn output_bytes(archive_bytes: u64) -> u64 {
