@@ -41,6 +41,10 @@ pub(crate) enum Refusal {
     UnexpectedContent { kind: &'static str, size_bytes: u64 },
     #[error("expected every path once, found it again after entry {first}")]
     Duplicate { first: u64 },
+    #[error(
+        "expected paths that differ in more than case, found that of entry {first} in another case"
+    )]
+    Case { first: u64 },
     #[error("expected {} to be a directory, found {kind} (entry {first})", text::quote(.parent))]
     Parent {
         parent: String,

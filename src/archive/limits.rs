@@ -4,9 +4,12 @@
 //! memory or disk. Each cap is far above what was seen in NVIDIA's wheels and manifests, where the comment says what
 //! was; the message of a refusal names the cap.
 
-/// Most entries of one archive. The wheel of CCCL's headers (13.2.75) has 1944; the table of names that finds
-/// duplicates grows with this number.
-pub(super) const ENTRIES: u64 = 500_000;
+/// Most entries of one archive, and most paths of its tree, the implied directories included: the table of names that
+/// finds doubles grows with it. The wheel of CCCL's headers (13.2.75) has 1944 entries.
+pub(super) const ENTRIES: u64 = 200_000;
+
+/// [`ENTRIES`], for the tree.
+pub(super) const PATHS: usize = 200_000;
 
 /// Longest path of an entry, in bytes: Linux' `PATH_MAX`, above which nothing could open the file.
 pub(super) const PATH_BYTES: usize = 4096;
@@ -18,8 +21,9 @@ pub(super) const COMPONENT_BYTES: usize = 255;
 /// call.
 pub(super) const DEPTH: usize = 64;
 
-/// All paths of one archive together, implied directories included, in bytes: bounds the memory of the table of names.
-pub(super) const ALL_PATHS_BYTES: usize = 128 << 20;
+/// All paths of one archive together, implied directories included, in bytes: bounds the memory of the table of names,
+/// which has each twice, so that with the other 200 bytes a path takes the table stays below 110 MB.
+pub(super) const ALL_PATHS_BYTES: usize = 32 << 20;
 
 /// Most bytes that come out of one archive: nine times the largest archive, as it is packed, in any manifest of
 /// NVIDIA's at hand (TensorRT 10.10.0.31 for CUDA 12.9, 7616117342 bytes).

@@ -29,9 +29,10 @@ use ahead::ahead;
 use decode::{Format, Input};
 use entry::Refusal;
 use unpack::Tree;
+pub use unpack::{Contents, Entry, EntryKind};
 pub use wheel::Metadata;
 
-/// Unpacks the archive `file` into the new directory `target`.
+/// Unpacks the archive `file` into the new directory `target` and says what is in it.
 ///
 /// The format is recognised by the first bytes: .tar.xz, .tar.gz, .tar, .zip. `name`, the archive's file name, is for
 /// messages, and a zip archive whose name ends in `.whl` is unpacked as a wheel: re-laid from `nvidia/NAME/...` to
@@ -45,7 +46,7 @@ pub use wheel::Metadata;
 /// The archive is damaged, exceeds a cap, or an entry is anything but a plain file, directory or link that stays in
 /// the tree: rejected, with entry number and name. `target` exists, or the operating system fails: a fault. In
 /// either case nothing is left at `target`.
-pub fn unpack(file: &File, name: &str, target: &Path) -> Result<(), Error> {
+pub fn unpack(file: &File, name: &str, target: &Path) -> Result<Contents, Error> {
     unpack_watched(file, name, target, &|_| Ok(()))
 }
 
@@ -61,11 +62,23 @@ pub fn unpack_watched(
     name: &str,
     target: &Path,
     watch: Watch<'_>,
-) -> Result<(), Error> {
-    Ok(unpack_checked(Input::new(file, watch), name, target)?)
+) -> Result<Contents, Error> {
+    Ok(unpack_checked(Input::new(file, watch), name, Some(target))?)
 }
 
-fn unpack_checked(input: Input<'_>, name: &str, target: &Path) -> Result<(), ArchiveError> {
+/// Says what [`unpack`] would make of the archive `file`. All of it is read and judged as there, nothing is written.
+///
+/// # Errors
+/// Those of [`unpack_watched`] that do not come from writing.
+pub fn list(file: &File, name: &str, watch: Watch<'_>) -> Result<Contents, Error> {
+    Ok(unpack_checked(Input::new(file, watch), name, None)?)
+}
+
+fn unpack_checked(
+    input: Input<'_>,
+    name: &str,
+    target: Option<&Path>,
+) -> Result<Contents, ArchiveError> {
     let whole = |refusal| ArchiveError::whole(name, refusal);
     let format = Format::of(&input).map_err(whole)?;
     if is_wheel(name) && format != Format::Zip {
@@ -75,7 +88,7 @@ fn unpack_checked(input: Input<'_>, name: &str, target: &Path) -> Result<(), Arc
     }
     let archive_bytes = input.size_bytes().map_err(Refusal::read).map_err(whole)?;
     let limit_bytes = limits::output_bytes(archive_bytes);
-    let mut tree = Tree::beside(target, limit_bytes).map_err(whole)?;
+    let mut tree = Tree::new(target, limit_bytes).map_err(whole)?;
     match format {
         Format::Zip if is_wheel(name) => wheel::unpack(input, name, &mut tree)?,
         Format::Zip => zip::unpack(input, name, &mut tree)?,
@@ -88,7 +101,7 @@ fn unpack_checked(input: Input<'_>, name: &str, target: &Path) -> Result<(), Arc
         .map_err(Refusal::read)
         .map_err(whole)??,
     }
-    tree.finish(target).map_err(|(entry, refusal)| match entry {
+    tree.finish().map_err(|(entry, refusal)| match entry {
         Some((number, path)) => ArchiveError::entry(name, number, path.as_bytes(), refusal),
         None => whole(refusal),
     })
