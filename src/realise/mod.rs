@@ -117,16 +117,20 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     let source = File::open(&plan.src)
         .map_err(|source| RealiseError::io("open", &plan.src, source))
         .map_err(Error::from)?;
-    let verified = hash::verify(source, archive_name, &plan.archive.expected())?;
+    // Hashing hides behind decompressing; the stage goes, and all in it, unless the file turns out to be the right one.
+    let expected = plan.archive.expected();
+    let (_, stage) = hash::verify_beside(source, archive_name, &expected, |file, refuted| {
+        let stage = Stage::new(&plan.outputs, staging)?;
+        progress(Event::Phase(Phase::Unpack));
+        let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
+        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?;
+        Ok(stage)
+    })?;
     progress(Event::Note(&format!(
         "{}: sha256 and size are the manifest's",
         text::printable(archive_name)
     )));
-
-    let stage = Stage::new(&plan.outputs, staging)?;
-    progress(Event::Phase(Phase::Unpack));
     let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
-    archive::unpack(verified.get(), archive_name, &unpacked)?;
 
     progress(Event::Phase(Phase::Split));
     let tree = Tree::read(&unpacked)?;
