@@ -123,7 +123,14 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         let stage = Stage::new(&plan.outputs, staging)?;
         progress(Event::Phase(Phase::Unpack));
         let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
-        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?;
+        let total = match file.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(source) => return Err(RealiseError::io("look at", &plan.src, source).into()),
+        };
+        archive::unpack_watched(file, archive_name, &unpacked, &|done| {
+            progress(Event::Read { done, total });
+            refuted.check()
+        })?;
         Ok(stage)
     })?;
     progress(Event::Note(&format!(
