@@ -271,13 +271,12 @@ Examples:
   cuda-redist realise --plan plan.json --out out=result --out lib=result-lib
   cuda-redist realise --plan plan.json --dry-run
 
-The archive is compared with the digests and the size in the plan while it is unpacked, split into the outputs, its ELF
-files are patched in place, and what was made is audited; README.md has the keys of plans. Nothing is left of a plan
-that fails. Outputs appear when they are complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR`
-before you remove one.
+The archive is compared with the digests and the size in the plan while it is unpacked, split into the outputs, its ELF files are patched in \
+place, and what was made is audited; README.md has the keys of plans. Nothing is left of a plan that fails. Outputs appear when they are \
+complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one.
 
-stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a
-terminal what is made and how far it is, else warnings only.
+stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a terminal what is made and \
+how far it is, else warnings only.
 Exit: 0 made, 1 the plan or the archive is refused, 2 usage, 3 the system failed.";
 
 #[cfg(test)]

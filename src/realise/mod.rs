@@ -178,6 +178,12 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         }
     };
     support::write(plan, &split, &stage)?;
+    progress(Event::Note(&format!(
+        "patched: {}, left alone: {}, rewritten: {}",
+        patched.len(),
+        left_alone.len(),
+        rewritten.len()
+    )));
 
     progress(Event::Phase(Phase::Audit));
     let audited = audited::audit(plan, machine, &stage)?;
