@@ -317,7 +317,7 @@ impl Job<'_> {
         let wanted = self.edit.applied_to(&self.facts);
         let (before, plan) = (&self.before, &self.plan);
         let bytes_written = write::apply(&mut self.source, plan, |source| {
-            judge(source, before, &wanted)
+            judge(source, before, plan, &wanted)
         })?;
         Ok(Patched {
             bytes_written,
@@ -377,12 +377,18 @@ fn lock(file: &File, path: &Path) -> std::io::Result<bool> {
 }
 
 /// Is the written file what was asked for, and nothing else?
-fn judge(source: &Source, before: &Image, wanted: &Facts) -> Result<(), check::Breach> {
+fn judge(
+    source: &Source,
+    before: &Image,
+    plan: &Plan,
+    wanted: &Facts,
+) -> Result<(), check::Breach> {
     let (after, new) = Image::read(source).map_err(|error| {
         let found = Error::from(error).render();
         ("tables that can be read again".to_owned(), found)
     })?;
     check::compare(before, &after)?;
+    check::symbols(source, &after, &plan.symbols)?;
     let wanted = Facts {
         spare_dynamic_slots: new.spare_dynamic_slots,
         ..wanted.clone()

@@ -11,7 +11,7 @@ use object::elf::DynamicTag;
 use super::check::Image;
 use super::edit::{Edit, Rung, SearchPath};
 use super::error::ElfError;
-use super::image::{Section, Segment, range, touch};
+use super::image::{SYMBOL_LEN, Section, Segment, range, touch};
 use super::read::Facts;
 use super::source::Source;
 use super::strings::Table;
@@ -87,6 +87,27 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// Can the file be loaded after any of the steps?
     pub(super) is_ordered: bool,
+    /// Symbols whose sections moved, and the values they have afterwards.
+    pub(super) symbols: Vec<MovedSymbol>,
+}
+
+/// A symbol that follows its section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MovedSymbol {
+    /// The section of the symbol table.
+    pub(super) table: usize,
+    /// Its place there.
+    pub(super) number: u64,
+    /// Its value afterwards.
+    pub(super) value: u64,
+}
+
+impl MovedSymbol {
+    /// Where in the file its value stands, when the symbol table is described by `table`.
+    pub(super) fn value_offset(&self, table: &Section) -> Option<u64> {
+        let at = self.number.checked_mul(SYMBOL_LEN)?;
+        table.offset.checked_add(at)?.checked_add(8)
+    }
 }
 
 /// Why a rung was not taken.
@@ -133,6 +154,7 @@ pub(super) fn plan(
                 rung: Rung::Same,
                 steps: Vec::new(),
                 is_ordered: true,
+                symbols: Vec::new(),
             });
         }
         Err(Skip::Error(error)) => return Err(error),
@@ -149,10 +171,12 @@ pub(super) fn plan(
         match lay_out(&request) {
             Ok(draft) => {
                 let is_ordered = draft.is_ordered();
+                let (steps, symbols) = draft.steps(image);
                 return Ok(Plan {
                     rung,
-                    steps: draft.steps(image),
+                    steps,
                     is_ordered,
+                    symbols,
                 });
             }
             Err(Skip::Error(error)) => return Err(error),

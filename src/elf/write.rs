@@ -292,6 +292,7 @@ mod tests {
             rung: Rung::Grow,
             steps: writes.iter().map(write).collect(),
             is_ordered: true,
+            symbols: Vec::new(),
         }
     }
 
@@ -386,6 +387,7 @@ mod tests {
                 ]
                 .concat(),
                 is_ordered: true,
+                symbols: Vec::new(),
             };
             let mut expected = bytes[..4].to_vec();
             expected.extend(&bytes[..2]);

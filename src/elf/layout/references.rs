@@ -1,4 +1,4 @@
-//! Who refers to a string of the dynamic string table.
+//! Who refers to a string of the dynamic string table, and to the dynamic section.
 //!
 //! Linkers share the ends of strings, so `/lib` may be the tail of a symbol's name: only a string that nothing else refers
 //! to may be written over.
@@ -8,10 +8,11 @@ use std::ops::Range;
 use object::elf;
 use object::elf::DynamicTag;
 
-use super::super::image::{SYMBOL_LEN, Section, range};
-use super::super::source::Fields;
+use super::super::image::{SYMBOL_LEN, Section, Segment, range};
+use super::super::read::Machine;
+use super::super::source::{Fields, Window};
 use super::super::strings::Table;
-use super::{Piece, Request, Skip, Write, overflow};
+use super::{Piece, Request, Skip, Write, because, overflow};
 
 /// How much of a table is read at once: a multiple of a symbol's size, and of a version's number.
 const PIECE_BYTES: u64 = SYMBOL_LEN * 4096;
@@ -166,6 +167,114 @@ pub(super) fn has_symbol_of(
             return Ok(true);
         }
         at += len;
+    }
+    Ok(false)
+}
+
+/// Bytes of a relocation with an addend.
+const RELOCATION_LEN: u64 = 24;
+/// More packed relocations than any real file has; each is a look at another place of the file.
+const PACKED_MAX: u64 = 1 << 22;
+
+/// Does a relative relocation yield one of `addresses`? Those that name a symbol yield whatever value that has.
+pub(super) fn relocates_to(request: &Request<'_>, addresses: &Range<u64>) -> Result<bool, Skip> {
+    let Some(table) = &request.image.table else {
+        return Ok(false);
+    };
+    let place = |start, size| -> Result<Option<Range<u64>>, Skip> {
+        let (Some(addr), Some(size)) = (table.value(start), table.value(size)) else {
+            return Ok(None);
+        };
+        let place = request.image.file_offset(addr, size);
+        match place.and_then(|offset| range(offset, size)) {
+            Some(place) => Ok(Some(place)),
+            None => because("relocations that no segment brings from the file"),
+        }
+    };
+    if let Some(place) = place(elf::DT_RELA, elf::DT_RELASZ)?
+        && has_relative(request, place, addresses)?
+    {
+        return Ok(true);
+    }
+    match place(elf::DT_RELR, elf::DT_RELRSZ)? {
+        Some(place) => has_packed(request, place, addresses),
+        None => Ok(false),
+    }
+}
+
+/// Is the addend of a relative relocation of the table at `place` one of `addresses`?
+fn has_relative(
+    request: &Request<'_>,
+    place: Range<u64>,
+    addresses: &Range<u64>,
+) -> Result<bool, Skip> {
+    let relative = match request.facts.machine {
+        Machine::X86_64 => elf::R_X86_64_RELATIVE.0,
+        Machine::Aarch64 => elf::R_AARCH64_RELATIVE.0,
+        Machine::Ppc64 => elf::R_PPC64_RELATIVE.0,
+        Machine::Other(_) => return Ok(false),
+    };
+    let mut window = Window::new(request.source, place.clone(), "relocations");
+    let mut at = place.start;
+    while let Some(next) = at
+        .checked_add(RELOCATION_LEN)
+        .filter(|next| *next <= place.end)
+    {
+        let mut f = Fields::little(window.bytes(at, RELOCATION_LEN)?);
+        let fields = f.u64().and_then(|_| Some((f.u32()?, f.u32()?, f.u64()?)));
+        if fields.is_some_and(|(kind, _, addend)| kind == relative && addresses.contains(&addend)) {
+            return Ok(true);
+        }
+        at = next;
+    }
+    Ok(false)
+}
+
+/// Does a word at one of the places that the packed relocations (`DT_RELR`) at `place` name hold one of `addresses`?
+///
+/// An even entry is the address of a word; each bit but the lowest of an odd one stands for one of the 63 words behind the last.
+fn has_packed(
+    request: &Request<'_>,
+    place: Range<u64>,
+    addresses: &Range<u64>,
+) -> Result<bool, Skip> {
+    let loads: Vec<&Segment> = request.image.loads().collect();
+    let whole = 0..request.source.size();
+    let mut entries = Window::new(request.source, place.clone(), "packed relocations");
+    let mut words = Window::new(request.source, whole, "relocated words");
+    let (mut next, mut looked_at) = (0_u64, 0);
+    let mut holds = |addr: u64| -> Result<bool, Skip> {
+        looked_at += 1;
+        if looked_at > PACKED_MAX {
+            return because(format!("more than {PACKED_MAX} packed relocations"));
+        }
+        // Sorted, none over another: the image was judged.
+        let behind = loads.partition_point(|load| load.vaddr <= addr);
+        let load = behind.checked_sub(1).and_then(|index| loads.get(index));
+        let Some(offset) = load.and_then(|load| load.file_offset(addr, 8)) else {
+            return because("a packed relocation of no word of the file");
+        };
+        let word = Fields::little(words.bytes(offset, 8)?).u64();
+        Ok(word.is_some_and(|word| addresses.contains(&word)))
+    };
+    let mut at = place.start;
+    while at.checked_add(8).is_some_and(|end| end <= place.end) {
+        let entry = Fields::little(entries.bytes(at, 8)?).u64();
+        let entry = entry.ok_or_else(overflow)?;
+        at += 8;
+        if entry % 2 == 0 {
+            if holds(entry)? {
+                return Ok(true);
+            }
+            next = entry.checked_add(8).ok_or_else(overflow)?;
+            continue;
+        }
+        for bit in (1..64).filter(|bit| entry >> bit & 1 == 1) {
+            if holds(next.checked_add((bit - 1) * 8).ok_or_else(overflow)?)? {
+                return Ok(true);
+            }
+        }
+        next = next.checked_add(63 * 8).ok_or_else(overflow)?;
     }
     Ok(false)
 }
