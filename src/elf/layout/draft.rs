@@ -11,7 +11,7 @@ use super::super::image::{
 };
 use super::super::read::ElfKind;
 use super::super::strings::Table;
-use super::references::{relocates_to, symbols};
+use super::references::{is_named, relocates_to, symbols};
 use super::{
     LongerStrings, MovedSymbol, Piece, Request, Skip, Step, StringPlace, Write, because, overflow,
 };
@@ -242,10 +242,24 @@ impl Draft {
         } else if !self.after.sections.is_empty() {
             return because("no section header that describes the dynamic section");
         }
-        // By the ABI of x86_64 the global offset table starts with the address.
-        let table = image.table.as_ref();
-        let start = table.and_then(|table| table.value(elf::DT_PLTGOT));
-        if let Some(at) = start.and_then(|start| image.file_offset(start, 8)) {
+        // Global offset tables start with the address, by the ABI of x86_64 that which `DT_PLTGOT` names, elsewhere another; GNU ld
+        // says of all that they have entries of 8 bytes.
+        let start = image
+            .table
+            .as_ref()
+            .and_then(|table| table.value(elf::DT_PLTGOT));
+        let named = start.and_then(|start| image.file_offset(start, 8));
+        let is_table = |section: &&Section| {
+            let writable = elf::SHF_WRITE.0 | elf::SHF_ALLOC.0;
+            section.kind == elf::SHT_PROGBITS
+                && (section.flags & writable, section.entry_size) == (writable, 8)
+                && section.size >= 8
+        };
+        let others = image.sections.iter().filter(is_table);
+        let mut starts: Vec<u64> = others.map(|section| section.offset).chain(named).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        for at in starts {
             let word = request.source.read(at, 8, "global offset table")?;
             if word == old.vaddr.to_le_bytes() {
                 let bytes = vaddr.to_le_bytes().to_vec();
@@ -351,6 +365,9 @@ impl Draft {
             return Ok(());
         }
         let is_dynamic_moved = self.is_dynamic_longer(request);
+        let dynamic = old
+            .iter()
+            .position(|section| section.kind == elf::SHT_DYNAMIC);
         for (table_index, table) in old.iter().enumerate().filter(|(_, section)| {
             section.kind == elf::SHT_SYMTAB || section.kind == elf::SHT_DYNSYM && is_dynamic_moved
         }) {
@@ -368,7 +385,15 @@ impl Draft {
                         .source
                         .read(table.offset.saturating_add(at), len, "symbol table")?;
                 for (number, symbol) in (at / SYMBOL_LEN..).zip(symbols(&bytes)) {
-                    let section = usize::from(symbol.section);
+                    let mut section = usize::from(symbol.section);
+                    if symbol.section == elf::SHN_ABS.0
+                        && let Some(index) = dynamic.filter(|_| is_dynamic_moved)
+                        && old.get(index).map(|from| from.addr) == Some(symbol.value)
+                        && is_named(request, table, symbol.name, b"_DYNAMIC\0")?
+                    {
+                        // GNU ld says of this one, for aarch64, that it belongs to no section.
+                        section = index;
+                    }
                     let pair = old.get(section).zip(self.after.sections.get(section));
                     let Some((from, to)) =
                         pair.filter(|(from, to)| section != 0 && from.addr != to.addr)

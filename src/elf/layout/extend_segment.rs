@@ -108,6 +108,7 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         }
     }
     draft.write_in_place(request.in_place.iter().cloned());
+    let mut flags = load.flags;
     if request.strings.is_empty() {
         draft.set_entries(request, 0)?;
         if let Some(dead) = &request.dead {
@@ -118,10 +119,14 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         let table = request.table()?;
         draft.set_entries(request, strings.old_size)?;
         let is_dynamic_longer = draft.is_dynamic_longer(request);
-        if is_dynamic_longer && image.dynamic_flags() & elf::PF_W.0 & !load.flags != 0 {
-            return because(
-                "the dynamic section would have to move, and the last segment is not writable as it must be",
-            );
+        if is_dynamic_longer {
+            // A read-only one is that of an earlier edit, as a rule.
+            flags |= image.dynamic_flags() & elf::PF_W.0;
+            if flags != load.flags && flags & elf::PF_X.0 != 0 {
+                return because(
+                    "the dynamic section would have to move to where programs have code",
+                );
+            }
         }
         // A table that ends where the new bytes start grows there; any other is copied.
         let old_end = table.strings_offset.checked_add(table.strings_size);
@@ -142,6 +147,7 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
     let file_size = end.checked_sub(load.offset).ok_or_else(overflow)?;
     let segment = draft.after.segments.get_mut(last).ok_or_else(overflow)?;
     (segment.file_size, segment.memory_size) = (file_size, file_size);
+    segment.flags = flags;
     vaddr_of(end)?;
 
     let is_tail = |section: &Section| {

@@ -279,6 +279,26 @@ fn has_packed(
     Ok(false)
 }
 
+/// Is the name at `at` in the string table of the symbol table `table` this one, which ends in NUL?
+pub(super) fn is_named(
+    request: &Request<'_>,
+    table: &Section,
+    at: u32,
+    name: &[u8],
+) -> Result<bool, Skip> {
+    let index = usize::try_from(table.link).ok();
+    let strings = index.and_then(|index| request.image.sections.get(index));
+    let Some(strings) = strings.filter(|section| section.kind == elf::SHT_STRTAB) else {
+        return Ok(false);
+    };
+    let (at, len) = (u64::from(at), name.len() as u64);
+    if at.saturating_add(len) > strings.size {
+        return Ok(false);
+    }
+    let start = strings.offset.checked_add(at).ok_or_else(overflow)?;
+    Ok(request.source.read(start, len, "symbol names")? == name)
+}
+
 /// A symbol's fields that matter here.
 pub(super) struct Symbol {
     pub(super) name: u32,
