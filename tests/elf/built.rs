@@ -70,7 +70,7 @@ const FLAGS: [(&str, &[&str]); 12] = [
 ];
 
 /// Flags that only the host's compiler knows.
-fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
+pub(super) fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
     flags
         .iter()
         .copied()
