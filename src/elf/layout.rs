@@ -80,6 +80,20 @@ pub(super) enum Step {
     Move { from: u64, by: u64 },
 }
 
+impl Step {
+    /// How many bytes of the file it read, when it wrote `written`.
+    pub(super) fn bytes_read(&self, written: u64) -> u64 {
+        match self {
+            Step::Move { .. } => written,
+            Step::Write(write) => {
+                let is_copy = |piece: &&Piece| matches!(piece, Piece::Copy(_));
+                let copies = write.pieces.iter().filter(is_copy).map(Piece::len);
+                copies.fold(0, u64::saturating_add)
+            }
+        }
+    }
+}
+
 /// What is to be done, in order: new bytes at the end first, then what refers to them; section headers last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -308,6 +322,13 @@ impl<'a> Request<'a> {
         place
     }
 
+    /// The search path as it is, of which the RUNPATH counts first.
+    fn old_value(&self) -> &'a [u8] {
+        let facts = self.facts;
+        let value = facts.runpath.as_ref().or(facts.rpath.as_ref());
+        value.map_or(&[], |value| value.as_bytes())
+    }
+
     /// Asks for `value` under `tag`, and no entry with the tag `other`.
     fn set_search_path(
         &mut self,
@@ -322,7 +343,7 @@ impl<'a> Request<'a> {
             self.search_path = Some(Some((tag, place)));
             return Ok(());
         };
-        let bytes = table.bytes_at(self.source, at)?;
+        let bytes = self.old_value();
         if bytes == value.as_bytes() {
             let is_single = table.values(tag).count() == 1 && table.value(other).is_none();
             self.search_path = (!is_single).then_some(Some((tag, StringPlace::Old(at))));
@@ -331,7 +352,7 @@ impl<'a> Request<'a> {
         // Where other strings need a new place this one goes with them: of a string table that is copied, what is written
         // to the old one would be lost.
         let slot = if self.strings.is_empty() {
-            references::slot(self, table, at, &bytes, value.as_bytes())?
+            references::slot(self, table, at, bytes, value.as_bytes())?
         } else {
             None
         };
@@ -341,7 +362,7 @@ impl<'a> Request<'a> {
                 StringPlace::Old(at)
             }
             None => {
-                self.dead = references::dead(self, table, at, &bytes)?;
+                self.dead = references::dead(self, table, at, bytes)?;
                 self.append(value.as_bytes())
             }
         };
@@ -353,8 +374,8 @@ impl<'a> Request<'a> {
     fn remove_search_path(&mut self, table: &Table) -> Result<(), Skip> {
         let old = table.value(elf::DT_RUNPATH).or(table.value(elf::DT_RPATH));
         if let Some(at) = old {
-            let bytes = table.bytes_at(self.source, at)?;
-            self.dead = references::dead(self, table, at, &bytes)?;
+            let bytes = self.old_value();
+            self.dead = references::dead(self, table, at, bytes)?;
             self.search_path = Some(None);
         }
         Ok(())

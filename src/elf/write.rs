@@ -30,7 +30,10 @@ pub(super) fn apply(
             Step::Move { from, by } => old.move_back(source.file(), *from, *by),
         };
         match done {
-            Ok(bytes) => bytes_written = bytes_written.saturating_add(bytes),
+            Ok(bytes) => {
+                bytes_written = bytes_written.saturating_add(bytes);
+                source.note_read(step.bytes_read(bytes));
+            }
             Err(error) => {
                 return Err(old.restore(source.file(), "write the file", error, source.place()));
             }

@@ -36,7 +36,7 @@ pub(super) fn slot(
     let behind = start.checked_add(old.len() as u64).ok_or_else(overflow)?;
     let rest = needed - old.len() as u64;
     let rest = request.source.read(behind, rest, "dynamic string table")?;
-    if rest.iter().any(|byte| *byte != 0) || is_referred_to(request, table, &place)? {
+    if rest.iter().any(|byte| *byte != 0) || is_referred_to(request, table, &place, old)? {
         return Ok(None);
     }
     let unused = needed - 1 - new.len() as u64;
@@ -57,15 +57,21 @@ pub(super) fn dead(
     let place = range(at, old.len() as u64 + 1).ok_or_else(overflow)?;
     let is_absolute = |entry: &[u8]| entry.starts_with(b"/");
     let mut entries = old.split(|byte| *byte == b':');
-    if !entries.any(is_absolute) || is_referred_to(request, table, &place)? {
+    if !entries.any(is_absolute) || is_referred_to(request, table, &place, old)? {
         return Ok(None);
     }
     let start = table.strings_offset.checked_add(at).ok_or_else(overflow)?;
     Ok(range(start, old.len() as u64))
 }
 
-/// May something other than the search path refer to a byte in `place` of the dynamic string table? Rather yes than no.
-fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> Result<bool, Skip> {
+/// May something other than the search path refer to a byte in `place` of the dynamic string table, where `old` stands and zeros follow?
+/// Rather yes than no.
+fn is_referred_to(
+    request: &Request<'_>,
+    table: &Table,
+    place: &Range<u64>,
+    old: &[u8],
+) -> Result<bool, Skip> {
     const STRING_TAGS: [DynamicTag; 8] = [
         elf::DT_NEEDED,
         elf::DT_SONAME,
@@ -109,7 +115,11 @@ fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> R
         let Some(section) = sections.iter().find(is_it) else {
             return Ok(true);
         };
-        if has_name_in(request, section, place)? {
+        let len = match kind {
+            elf::SHT_DYNSYM => names_len(request, table, section, old)?,
+            _ => section.size,
+        };
+        if has_name_in(request, section, len, place)? {
             return Ok(true);
         }
     }
@@ -127,12 +137,79 @@ fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> R
     Ok(sections.iter().any(is_unknown))
 }
 
-/// Does the symbol or version table `section` have a name in `place`?
-fn has_name_in(request: &Request<'_>, section: &Section, place: &Range<u64>) -> Result<bool, Skip> {
+/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash table, by
+/// which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
+fn names_len(
+    request: &Request<'_>,
+    table: &Table,
+    section: &Section,
+    old: &[u8],
+) -> Result<u64, Skip> {
+    const TABLE: &str = "GNU hash table";
+    const HEADER_LEN: u64 = 16;
+    let image = request.image;
+    let start = table
+        .value(elf::DT_GNU_HASH)
+        .and_then(|addr| Some((addr, image.file_offset(addr, HEADER_LEN)?)));
+    let Some((addr, at)) = start else {
+        return Ok(section.size);
+    };
+    let header = request.source.read(at, HEADER_LEN, TABLE)?;
+    let mut f = Fields::little(&header);
+    let mut number = || f.u32().map(u64::from).ok_or_else(overflow);
+    let (buckets, first, filters) = (number()?, number()?, number()?);
+    // 64-bit words of the Bloom filter, the buckets, then a hash for each symbol from the first on. All of these are below 2^36.
+    let hashes = HEADER_LEN + filters * 8 + buckets * 4;
+    let unhashed = first * SYMBOL_LEN;
+    let count = section
+        .size
+        .checked_sub(unhashed)
+        .map(|len| len / SYMBOL_LEN);
+    let place = count.and_then(|count| {
+        let len = count.checked_mul(4)?;
+        range(image.file_offset(addr.checked_add(hashes)?, len)?, len)
+    });
+    let Some(place) = place else {
+        return Ok(section.size);
+    };
+    let ends = hashes_of_ends(old);
+    let mut window = Window::new(request.source, place.clone(), TABLE);
+    for at in place.step_by(4) {
+        let hash = Fields::little(window.bytes(at, 4)?).u32();
+        // The lowest bit tells where a bucket ends.
+        if hash.is_none_or(|hash| ends.binary_search(&(hash | 1)).is_ok()) {
+            return Ok(section.size);
+        }
+    }
+    Ok(unhashed)
+}
+
+/// The hashes in GNU hash tables of all ends of `text`, itself and the empty one among them; sorted, the lowest bit of each set.
+///
+/// The hash of a text is 5381 to begin with, and with each byte 33 times what it was and the byte.
+fn hashes_of_ends(text: &[u8]) -> Vec<u32> {
+    let (mut power, mut sum) = (1_u32, 0_u32);
+    let mut hashes = vec![5381 | 1];
+    for byte in text.iter().rev() {
+        sum = sum.wrapping_add(u32::from(*byte).wrapping_mul(power));
+        power = power.wrapping_mul(33);
+        hashes.push(5381_u32.wrapping_mul(power).wrapping_add(sum) | 1);
+    }
+    hashes.sort_unstable();
+    hashes
+}
+
+/// Does the symbol or version table `section` have a name in `place`, in its first `size` bytes?
+fn has_name_in(
+    request: &Request<'_>,
+    section: &Section,
+    size: u64,
+    place: &Range<u64>,
+) -> Result<bool, Skip> {
     const TABLE: &str = "table with dynamic strings";
     let mut at = 0;
-    while at < section.size {
-        let len = (section.size - at).min(PIECE_BYTES);
+    while at < size {
+        let len = (size - at).min(PIECE_BYTES);
         let start = section.offset.checked_add(at).ok_or_else(overflow)?;
         let bytes = request.source.read(start, len, TABLE)?;
         let found = if section.kind == elf::SHT_DYNSYM {
@@ -318,4 +395,31 @@ pub(super) fn symbols(bytes: &[u8]) -> impl Iterator<Item = Symbol> {
             value,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_have_the_hashes_of_texts() {
+        let hash = |text: &[u8]| {
+            let step = |hash: u32, byte: &u8| hash.wrapping_mul(33).wrapping_add(u32::from(*byte));
+            text.iter().fold(5381, step)
+        };
+        // From the ABI's description: the hash of `printf`.
+        assert_eq!(hash(b"printf"), 0x156b_2bb8);
+        for text in [
+            "",
+            "a",
+            "/lib",
+            "/nix/store/aaaaaaaaaaaa-libcublas/lib:$ORIGIN",
+            "printf",
+        ] {
+            let ends = (0..=text.len()).filter_map(|start| text.as_bytes().get(start..));
+            let mut expected: Vec<u32> = ends.map(|end| hash(end) | 1).collect();
+            expected.sort_unstable();
+            assert_eq!(hashes_of_ends(text.as_bytes()), expected, "{text}");
+        }
+    }
 }
