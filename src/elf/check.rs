@@ -18,7 +18,7 @@ use super::strings::Table;
 /// The tables of a file that can be edited.
 ///
 /// **Shape**: 64-bit little-endian, of a machine we know, a program or a library. The program headers follow the file header;
-/// the `PT_LOAD`s are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
+/// the `PT_LOAD`s with bytes are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
 /// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, starts where the program headers do and holds them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
@@ -81,9 +81,7 @@ impl Image {
 
     /// The loaded segments, in the file's order.
     pub(super) fn loads(&self) -> impl DoubleEndedIterator<Item = &Segment> {
-        self.segments
-            .iter()
-            .filter(|segment| segment.kind == elf::PT_LOAD)
+        self.segments.iter().filter(|segment| segment.is_load())
     }
 
     /// The segment that names the program interpreter.
@@ -432,8 +430,7 @@ pub(super) fn symbols(source: &Source, after: &Image, moved: &[MovedSymbol]) -> 
 
 /// Are the program headers what they were, as far as [`compare`] asks for that?
 fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(), Breach> {
-    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-    let last = before.segments.iter().rposition(is_load);
+    let last = before.segments.iter().rposition(Segment::is_load);
     let mut rest: Vec<&Segment> = after.segments.iter().collect();
     let is_longer = rest.len() == before.segments.len() + 1;
     let is_dynamic_moved = before.dynamic().map(|segment| segment.offset)
@@ -444,7 +441,7 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
         let is_whole = new.file_size == new.memory_size && new.paddr == new.vaddr;
         let writable = before.dynamic_flags() & elf::PF_W.0;
         let flags = elf::PF_R.0 | if is_dynamic_moved { writable } else { 0 };
-        if !is_load(new) || new.flags != flags || !is_whole {
+        if !new.is_load() || new.flags != flags || !is_whole {
             return breach("a new PT_LOAD to be read only", format!("{new:?}"));
         }
         if !new.is_congruent() || new.align < page_size {

@@ -382,6 +382,11 @@ impl Segment {
         bytes
     }
 
+    /// Is it loaded into memory? Loaders skip an empty `PT_LOAD`, whatever its address.
+    pub(super) fn is_load(&self) -> bool {
+        self.kind == elf::PT_LOAD && (self.file_size, self.memory_size) != (0, 0)
+    }
+
     /// Do offset and address agree modulo the alignment?
     pub(super) fn is_congruent(&self) -> bool {
         let align = self.align.max(1);

@@ -507,8 +507,7 @@ fn slot(request: &Request<'_>) -> Result<Draft, Skip> {
 
 /// The last loaded segment, by its place among the program headers.
 fn last_load(image: &Image) -> Result<(usize, &Segment), Skip> {
-    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-    let index = image.segments.iter().rposition(is_load);
+    let index = image.segments.iter().rposition(Segment::is_load);
     let found = index.and_then(|index| Some((index, image.segments.get(index)?)));
     found.ok_or_else(overflow)
 }

@@ -255,7 +255,7 @@ fn symbols(file: &Path) -> Vec<(String, u64)> {
             // Where it is said to belong to no section.
             let mut sections = elf.elf_section_table().iter();
             let dynamic = sections.position(|section| section.sh_type(LittleEndian) == SHT_DYNAMIC);
-            index = dynamic.unwrap();
+            index = dynamic.unwrap_or(index);
         }
         let is_thread_local = symbol.st_type() == object::elf::STT_TLS;
         let section = elf

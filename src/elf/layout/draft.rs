@@ -324,8 +324,8 @@ impl Draft {
     /// Adds the loaded segment `new` behind the last one. All other tables are as they shall be already.
     pub(super) fn add_segment(&mut self, new: Segment) -> Result<(), Skip> {
         let segments = &mut self.after.segments;
-        let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-        let at = segments.iter().rposition(is_load).ok_or_else(overflow)? + 1;
+        let last = segments.iter().rposition(Segment::is_load);
+        let at = last.ok_or_else(overflow)? + 1;
         if self.is_hash_moved {
             // The hash tables' new place must be loaded before the program headers grow over the old one: meanwhile
             // an entry that the loader can do without gives way.
