@@ -100,6 +100,11 @@ fn patchelf_does_the_same() {
         "libbar.so",
     );
     make("int bar;", &shared, "no-soname.so");
+    make(
+        "int main(void) { return 0; }",
+        &["-no-pie", "-Wl,-soname,no-pie"],
+        "no-pie",
+    );
     make("int main(void) { return 0; }", &["-static"], "static");
     make("int bar;", &["-c"], "object.o");
     for folder in &folders {
@@ -164,6 +169,43 @@ fn patchelf_does_the_same() {
         &["--print-rpath"],
         &["--set-rpath", "a", "--add-rpath", "b", "main"],
         &["--set-interpreter", "/ld.so", "libbar.so"],
+        // What is printed before what cannot be.
+        &["--print-soname", "no-pie"],
+        &["--print-soname", "--print-needed", "no-pie"],
+        &[
+            "--print-soname",
+            "--print-needed",
+            "--set-interpreter",
+            "/ld.so",
+            "libbar.so",
+        ],
+        &[
+            "--print-needed",
+            "--print-rpath",
+            "--set-interpreter",
+            "/ld.so",
+            "--set-rpath",
+            "/a",
+            "libbar.so",
+        ],
+        &["--print-soname", "--print-interpreter", "libbar.so"],
+        &["--print-interpreter", "--print-rpath", "main", "static"],
+        &[
+            "--print-needed",
+            "--print-rpath",
+            "--set-rpath",
+            "/a",
+            "static",
+        ],
+        &[
+            "--print-interpreter",
+            "--print-needed",
+            "--set-rpath",
+            "/a",
+            "--output",
+            "no/such/folder/o",
+            "main",
+        ],
         // set-rpath, set-rpath-library, add-rpath, set-empty-rpath
         &["--set-rpath", "/a:$ORIGIN", "main"],
         &["--print-rpath", "--set-rpath", "/b", "main"],
