@@ -40,7 +40,8 @@ syntax: patchelf
 
 These are patchelf's flags, with its output and meaning; @FILE in place of an argument is the content of FILE.
 Unlike there, several files all have their turn when one of them fails, a word in `--` that is no flag is refused
-rather than taken for a file, and a static program never gets a RUNPATH: it would no longer start.
+rather than taken for a file, a static program never gets a RUNPATH: it would no longer start, and an old RUNPATH is
+written over with `X` only if it names absolute directories.
 Files are edited in place by a few kilobytes, for x86_64, aarch64 and ppc64le. Exit codes: 0 fine, 1 content
 rejected, 2 usage, 3 unreadable input, I/O or an internal fault.
 ";
