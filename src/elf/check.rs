@@ -846,6 +846,35 @@ mod tests {
     }
 
     #[test]
+    fn symbols_that_stayed_behind_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![0; 0x3000];
+        // The values of symbols 1 and 2 of a table at 0x2020.
+        bytes[0x2020 + 24 + 8..][..8].copy_from_slice(&0x1234_u64.to_le_bytes());
+        bytes[0x2020 + 48 + 8..][..8].copy_from_slice(&0x5678_u64.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let source = Source::open(&path).unwrap();
+        let moved = |table, number, value| MovedSymbol {
+            table,
+            number,
+            value,
+        };
+        for (what, is_fine) in [
+            (vec![], true),
+            (vec![moved(6, 1, 0x1234), moved(6, 2, 0x5678)], true),
+            (vec![moved(6, 1, 0x1234), moved(6, 2, 0x5670)], false),
+            (vec![moved(6, 2, 0x1234)], false),
+            (vec![moved(5, 1, 0x1234)], false),
+            (vec![moved(99, 1, 0x1234)], false),
+            (vec![moved(6, u64::MAX / 24, 0)], false),
+        ] {
+            let found = symbols(&source, &image(), &what);
+            assert_eq!(found.is_ok(), is_fine, "{what:?}: {found:?}");
+        }
+    }
+
+    #[test]
     fn broken_rules_are_found() {
         type Change = fn(&mut Image);
         const SEGMENTS: Option<&str> = Some("program headers as they were");
