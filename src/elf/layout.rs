@@ -1,7 +1,8 @@
 //! Where bytes go: from the tables of a file and a request to a list of steps. Reads what it must; writes nothing.
 //!
 //! The ladder, cheapest rung first: nothing to do (S0), the old strings' places (S1), a string table that ends the file
-//! (S2), a new segment (P3), the last segment extended (P2).
+//! (S2), a new segment (P3), the last segment extended (P2). The dynamic section goes along with the string table where it has no
+//! entry left.
 
 use std::ops::Range;
 

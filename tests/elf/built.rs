@@ -436,6 +436,33 @@ fn shared_ends_of_strings_are_not_overwritten() {
     }
 }
 
+/// Of symbols that are only asked for, and of all where none is exported, the hash table knows nothing.
+#[test]
+fn ends_of_undefined_symbols_are_not_overwritten() {
+    let test = "elf::built::ends_of_undefined_symbols_are_not_overwritten";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let file = dir.path().join("library.so");
+    let asks =
+        "void long_tail(void); static void __attribute__((constructor)) ask(void) { long_tail(); }";
+    for exports in ["", "int exported = 1;"] {
+        for (runpath, rung) in [("tail", Rung::NewSegment), ("/own", Rung::Slot)] {
+            let flag = format!("-Wl,--enable-new-dtags,-rpath,{runpath}");
+            let source = format!("{asks} {exports}");
+            target.compile(&source, &["-shared", "-fPIC", "-nostdlib", &flag], &file);
+            let original = file.with_extension("original");
+            std::fs::copy(&file, &original).unwrap();
+            assert_eq!(
+                patch(test, &original, &file, "/x"),
+                rung,
+                "{runpath} {exports}"
+            );
+        }
+    }
+}
+
 /// A shorter RUNPATH fits the old one's place; a new NEEDED needs a longer string table.
 #[test]
 fn a_shorter_runpath_comes_along_with_new_strings() {

@@ -147,29 +147,29 @@ fn names_len(
 ) -> Result<u64, Skip> {
     const TABLE: &str = "GNU hash table";
     const HEADER_LEN: u64 = 16;
-    let image = request.image;
-    let start = table
-        .value(elf::DT_GNU_HASH)
-        .and_then(|addr| Some((addr, image.file_offset(addr, HEADER_LEN)?)));
-    let Some((addr, at)) = start else {
+    let addr = table.value(elf::DT_GNU_HASH);
+    let is_it = |hash: &&Section| hash.kind == elf::SHT_GNU_HASH && Some(hash.addr) == addr;
+    let hash = request.image.sections.iter().find(is_it);
+    let Some(hash) = hash.filter(|hash| hash.size >= HEADER_LEN) else {
         return Ok(section.size);
     };
-    let header = request.source.read(at, HEADER_LEN, TABLE)?;
+    let header = request.source.read(hash.offset, HEADER_LEN, TABLE)?;
     let mut f = Fields::little(&header);
     let mut number = || f.u32().map(u64::from).ok_or_else(overflow);
     let (buckets, first, filters) = (number()?, number()?, number()?);
     // 64-bit words of the Bloom filter, the buckets, then a hash for each symbol from the first on. All of these are below 2^36.
     let hashes = HEADER_LEN + filters * 8 + buckets * 4;
     let unhashed = first * SYMBOL_LEN;
-    let count = section
-        .size
-        .checked_sub(unhashed)
+    let behind = section.size.checked_sub(unhashed);
+    let count = behind
+        .filter(|len| len % SYMBOL_LEN == 0)
         .map(|len| len / SYMBOL_LEN);
-    let place = count.and_then(|count| {
-        let len = count.checked_mul(4)?;
-        range(image.file_offset(addr.checked_add(hashes)?, len)?, len)
-    });
-    let Some(place) = place else {
+    // In an empty table GNU ld does not say how many symbols have no hash: it is too short for what it says.
+    let is_whole =
+        count.and_then(|count| count.checked_mul(4)?.checked_add(hashes)) == Some(hash.size);
+    let place = range(hash.offset, hash.size).filter(|_| is_whole);
+    let Some(place) = place.and_then(|place| Some(place.start.checked_add(hashes)?..place.end))
+    else {
         return Ok(section.size);
     };
     let ends = hashes_of_ends(old);
