@@ -147,9 +147,9 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     }
     let mut references = References::default();
     support::refer(plan, &mut references);
-    let split = Split::new(&tree, &layout, plan, &mut references)?;
-    split.carry_out(&unpacked, &stage)?;
     let homes = Homes::new(&tree, &layout, plan);
+    let split = Split::new(&tree, &homes, plan, &mut references)?;
+    split.carry_out(&unpacked, &stage)?;
     let rewritten = texts::rewrite(
         plan,
         &tree,
