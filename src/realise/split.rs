@@ -411,8 +411,9 @@ mod tests {
             .copied()
             .collect();
         let plan = Plan::sample(outputs(&names));
+        let homes = Homes::new(&tree, &layout, &plan);
         let split =
-            Split::new(&tree, &layout, &plan, &mut references).map_err(|error| error.render())?;
+            Split::new(&tree, &homes, &plan, &mut references).map_err(|error| error.render())?;
         let shown = split.pieces().iter().map(
             |Piece {
                  to: Placement { output, path },
