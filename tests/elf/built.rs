@@ -438,8 +438,8 @@ fn shared_ends_of_strings_are_not_overwritten() {
 
 /// Of symbols that are only asked for, and of all where none is exported, the hash table knows nothing.
 #[test]
-fn ends_of_undefined_symbols_are_not_overwritten() {
-    let test = "elf::built::ends_of_undefined_symbols_are_not_overwritten";
+fn names_of_undefined_symbols_are_not_overwritten() {
+    let test = "elf::built::names_of_undefined_symbols_are_not_overwritten";
     let Some(target) = Target::host(test) else {
         return;
     };
@@ -448,7 +448,7 @@ fn ends_of_undefined_symbols_are_not_overwritten() {
     let asks =
         "void long_tail(void); static void __attribute__((constructor)) ask(void) { long_tail(); }";
     for exports in ["", "int exported = 1;"] {
-        for (runpath, rung) in [("tail", Rung::NewSegment), ("/own", Rung::Slot)] {
+        for (runpath, rung) in [("long_tail", Rung::NewSegment), ("/own", Rung::Slot)] {
             let flag = format!("-Wl,--enable-new-dtags,-rpath,{runpath}");
             let source = format!("{asks} {exports}");
             target.compile(&source, &["-shared", "-fPIC", "-nostdlib", &flag], &file);

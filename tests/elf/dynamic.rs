@@ -287,6 +287,41 @@ fn other_edits_follow_a_move() {
     }
 }
 
+/// No table tells of code that computes the section's address: it finds there what the linker wrote, and after `strip` nothing.
+#[test]
+fn code_finds_the_section_as_it_was_linked() {
+    let test = "elf::dynamic::code_finds_the_section_as_it_was_linked";
+    let Some(target) = Target::host_by(test, "clang", GLIBC) else {
+        return;
+    };
+    if support::tool(test, "ld.lld").is_none() {
+        return;
+    }
+    let dir = support::dir();
+    let far = far(&target, dir.path());
+    let program = dir.path().join("program");
+    let source = r#"
+        #include <elf.h>
+        #include <stdio.h>
+        extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
+        int far_value(void);
+        int main(void) {
+            int entries = 0;
+            for (Elf64_Dyn *entry = _DYNAMIC; entry->d_tag; entry++) entries++;
+            printf("%d, %d\n", entries, far_value());
+            return 0;
+        }
+    "#;
+    let link = format!("-L{}", far.display());
+    let flags = ["-fuse-ld=lld", "-no-pie", "-fno-pie", &link, "-lfar"];
+    target.compile(source, &flags, &program);
+    let linked = dynamic(&program).1 / 16 - 1;
+    elf::set_runpath(&program, far.to_str().unwrap()).unwrap();
+    assert_eq!(target.run(&program, &[]).stdout, format!("{linked}, 40\n"));
+    target.strip(&program);
+    assert_eq!(target.run(&program, &[]).stdout, "0, 40\n");
+}
+
 /// Whoever has the section's address by a relocation would look at the old one.
 #[test]
 fn a_dynamic_section_that_is_pointed_to_stays() {

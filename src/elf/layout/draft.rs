@@ -198,7 +198,8 @@ impl Draft {
     /// section leaves: it stays writable while the program runs, as it is where linkers make no RELRO.
     ///
     /// The old bytes stay where they are, whole and with strings that stay too: code that computes the address of `_DYNAMIC` for itself,
-    /// which no table tells, finds there the section as it was linked. (The start-up code of musl passes that address on, unused.)
+    /// which no table tells, finds there the section as it was linked, or an empty one once `strip` has filled with zeros what no section
+    /// covers. (The start-up code of musl passes that address on, unused.)
     fn move_dynamic(
         &mut self,
         request: &Request<'_>,
