@@ -1,20 +1,21 @@
 //! What is built: through the flake, from a mirror, over HTTP.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::checkout::Flake;
 use super::server::Server;
 use crate::support::nix::{Nix, Plugin};
-use crate::support::nvidia_archive::{PACKAGE, PLATFORM, VERSION, write};
-use crate::support::{Ran, plugin, root, run, shared, static_program};
+use crate::support::nvidia_archive::{PACKAGE, PLATFORM, write};
+use crate::support::{Ran, plugin, program, root, run, shared, static_program};
 
 /// A mirror with one archive in NVIDIA's layout and the manifest that lists it.
 struct Mirror {
     /// The folder whose `relative_path` leads to the archive.
     dir: PathBuf,
-    /// The folder tree of manifests: one, CUDA 12.9.1.
+    /// The folder tree of manifests: one, CUDA 12.9.1, and the feature manifest beside it.
     manifests: PathBuf,
     /// The archive.
     archive: PathBuf,
@@ -26,43 +27,16 @@ fn mirror(test: &str, folder: &Path) -> Option<Mirror> {
     let below = format!("{PACKAGE}/{PLATFORM}");
     std::fs::create_dir_all(dir.join(&below)).expect("a folder");
     let archive = write(test, &dir.join(&below))?;
-    let name = archive
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
-    let bytes = std::fs::read(&archive).expect("the archive");
-    let hex = |digest: &[u8]| {
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    use md5::Digest as _;
-    let manifest = json!({
-        "release_date": "2025-06-05",
-        "release_label": "12.9.1",
-        "release_product": "cuda",
-        PACKAGE: {
-            "name": "CUDA foo",
-            "license": "CUDA Toolkit",
-            "license_path": format!("{PACKAGE}/LICENSE.txt"),
-            "version": VERSION,
-            PLATFORM: {
-                "relative_path": format!("{below}/{name}"),
-                "sha256": hex(&sha2::Sha256::digest(&bytes)),
-                "md5": hex(&md5::Md5::digest(&bytes)),
-                "size": bytes.len().to_string(),
-            },
-        },
-    });
     let manifests = folder.join("manifests");
     std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
-    std::fs::write(
-        manifests.join("cuda/redistrib_12.9.1.json"),
-        serde_json::to_vec_pretty(&manifest).expect("JSON"),
-    )
-    .expect("the manifest is written");
+    run(Command::new(program())
+        .arg("index")
+        .arg(&dir)
+        .args(["--product", "cuda", "--label", "12.9.1", "--output"])
+        .arg(manifests.join("cuda/redistrib_12.9.1.json"))
+        .arg("--features")
+        .arg(manifests.join("cuda/feature_12.9.1.json")))
+    .expect(0);
     Some(Mirror {
         dir,
         manifests,
@@ -265,6 +239,7 @@ fn shapes_of_users_are_judged_when_packages_are_built() {
              in (lib.mkCudaPackages {{
                system = \"x86_64-linux\";
                builder = {builder};
+               features.mine.\"1.0\" = {manifests}/cuda/feature_12.9.1.json;
                manifests.mine.\"1.0\" = {{ {PACKAGE} = manifest.{PACKAGE} // {{ {fields} }}; }};
                releases.mine = \"1.0\";
                shapes.mine = lib.shapes.extend lib.modules.generic.manifests.redistribRelease {{
