@@ -155,6 +155,16 @@ impl Error {
         })
     }
 
+    /// The problems of several errors as those of one; `None` when there are none.
+    pub fn all(errors: impl IntoIterator<Item = Error>) -> Option<Error> {
+        errors.into_iter().reduce(|mut all, error| {
+            all.rest.push(error.first);
+            all.rest.extend(error.rest);
+            all.more += error.more;
+            all
+        })
+    }
+
     /// The same with `more` further problems that are only counted.
     pub fn and_more(mut self, more: usize) -> Error {
         self.more = more;

@@ -32,7 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "realise",
         &[
-            "plan", "manifest", "hash", "archive", "elf", "fatbin", "resolve",
+            "plan", "manifest", "hash", "archive", "elf", "fatbin", "resolve", "audit",
         ],
     ),
     (

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::ReadError;
 use super::report::{LinkReport, TextReport};
-use super::shown;
-use crate::error::{Error, Kind, Problem};
+use crate::error::Error;
 use crate::resolve::{Entry, Found, Tree, foreign};
 
 /// What build systems read, by the end of the file name.
@@ -20,25 +20,6 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Leaks {
     pub(super) link: Option<LinkReport>,
     pub(super) text: Option<TextReport>,
-}
-
-/// A file cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the file")]
-struct ReadError {
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
-}
-
-impl Problem for ReadError {
-    fn kind(&self) -> Kind {
-        Kind::Fault
-    }
-
-    fn place(&self) -> Option<String> {
-        Some(shown(&self.path))
-    }
 }
 
 /// Looks at one entry of `tree`. Links may lead to any of `roots`, which are paths without links.

@@ -7,6 +7,7 @@
 
 mod leaks;
 mod report;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use crate::elf::{ElfKind, Facts, Machine};
-use crate::error::Error;
+use crate::error::{Error, Kind, Problem};
 use crate::fatbin::{self, Architecture, Capability, Code, Counts, DeviceCode};
 use crate::resolve::{
     self, Abi, Answer, Entry, Found, Libraries, Names, Tree, is_loadable, is_stubs_folder,
@@ -22,6 +23,7 @@ use crate::resolve::{
 use crate::text;
 
 pub use report::{By, FileReport, LinkReport, Need, NotUnderstood, Report, TextReport};
+pub use texts::{FoundText, Scan, scan};
 
 /// What to look at, and what to expect of it.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,57 @@ pub struct Request {
     pub allowed_missing: Vec<String>,
     /// Devices that every file with device code must serve.
     pub capabilities: Vec<Capability>,
+    /// Only programs and libraries for this machine must find what they need; `None`: all of them.
+    pub machine: Option<Abi>,
+    /// Folders that will be elsewhere when programs run (there, and here): RUNPATHs speak of there already.
+    pub moved: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Request {
+    /// `runpath` with the folders as they are now.
+    fn here(&self, runpath: &str) -> String {
+        let entries = runpath.split(':').map(|entry| {
+            let moved = self.moved.iter().find_map(|(there, here)| {
+                let inside = Path::new(entry).strip_prefix(there).ok()?;
+                // Nothing joined to a path would end in a slash.
+                let here = match inside.as_os_str().is_empty() {
+                    true => here.clone(),
+                    false => here.join(inside),
+                };
+                Some(here.to_string_lossy().into_owned())
+            });
+            moved.unwrap_or_else(|| entry.to_owned())
+        });
+        entries.collect::<Vec<_>>().join(":")
+    }
+
+    /// A folder as RUNPATHs speak of it.
+    fn there(&self, entry: &str) -> String {
+        let back = self.moved.iter().find_map(|(there, here)| {
+            let inside = Path::new(entry).strip_prefix(here).ok()?;
+            Some(there.join(inside).to_string_lossy().into_owned())
+        });
+        back.unwrap_or_else(|| entry.to_owned())
+    }
+}
+
+/// A file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the file")]
+struct ReadError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+impl Problem for ReadError {
+    fn kind(&self) -> Kind {
+        Kind::Fault
+    }
+
+    fn place(&self) -> Option<String> {
+        Some(shown(&self.path))
+    }
 }
 
 /// Where a library is.
@@ -299,15 +352,21 @@ fn judge(
         && facts.machine != Machine::Other(CUDA_DEVICE)
         && machine.is_some()
         && Abi::of(facts) != machine;
-    let Some(abi) = abi else {
+    let is_meant = |abi: &Abi| request.machine.is_none_or(|machine| machine == *abi);
+    let Some(abi) = abi.filter(is_meant) else {
         return file;
     };
 
     let real = tree.real_root.join(object.path);
     let origin = real.parent().unwrap_or(&real);
     let runpath = facts.runpath.as_deref().or(facts.rpath.as_deref());
+    let runpath = runpath.map(|runpath| request.here(runpath));
+    let runpath = runpath.as_deref();
     if let Some(runpath) = runpath {
         file.findings = resolve::findings(runpath, origin, &request.driver_paths, real_roots);
+        for finding in &mut file.findings {
+            finding.entry = request.there(&finding.entry);
+        }
     }
     file.is_interpreter_foreign = facts
         .interpreter

@@ -262,6 +262,12 @@ pub struct RealiseArgs {
     /// Where each output goes; inside a derivation Nix's structured attributes say it
     #[arg(long = "out", value_name = "NAME=DIR")]
     pub outputs: Vec<String>,
+    /// Do all of it in a temporary folder, print the tree that would be made, and remove it
+    #[arg(long, requires = "plan")]
+    pub dry_run: bool,
+    /// Say what is done to each file
+    #[arg(long, short)]
+    pub verbose: bool,
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<ExitCode, Error> {
             .iter()
             .map(|text| text.parse())
             .collect::<Result<_, _>>()?,
+        machine: None,
+        moved: Vec::new(),
     };
     let report = audit(&request)?;
     print(&match args.format {

@@ -12,6 +12,17 @@ use crate::realise::{Event, Phase};
 /// Where messages about what is being done go. Always stderr; the form depends on who reads it.
 pub(super) struct Log {
     form: Form,
+    detail: Detail,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// What was done to each file, too.
+    Files,
+    /// As much as whoever reads it wants: on a terminal what was made, in Nix's logs everything, for programs only what is
+    /// probably not as it was meant.
+    Usual,
 }
 
 enum Form {
@@ -25,7 +36,7 @@ enum Form {
 
 impl Log {
     /// The form that fits where this process runs.
-    pub(super) fn for_this_process() -> Log {
+    pub(super) fn for_this_process(detail: Detail) -> Log {
         let form = if env::var_os("NIX_BUILD_TOP").is_some() && env::var_os("NIX_LOG_FD").is_some()
         {
             Form::Nix
@@ -39,17 +50,36 @@ impl Log {
         } else {
             Form::Plain
         };
-        Log { form }
+        Log { form, detail }
     }
 
     /// Says what happened.
     pub(super) fn event(&self, event: Event<'_>) {
-        match (&self.form, event) {
-            (Form::Terminal(bar), Event::Phase(phase)) => bar.set_message(phase.name()),
-            (Form::Terminal(bar), Event::Note(note)) => bar.println(note),
-            (Form::Nix, Event::Phase(phase)) => line(&nix_phase(phase)),
-            (Form::Plain, Event::Phase(phase)) => line(phase.name()),
-            (Form::Nix | Form::Plain, Event::Note(note)) => line(note),
+        let says_all = self.detail == Detail::Files || matches!(self.form, Form::Nix);
+        let says_notes = says_all || matches!(self.form, Form::Terminal(_));
+        match event {
+            Event::Phase(phase) => self.phase(phase, says_all),
+            Event::Detail(text) if says_all => self.line(text),
+            Event::Note(text) if says_notes => self.line(text),
+            Event::Warning(text) => self.line(&format!("warning: {text}")),
+            // What is listed is data, not a message.
+            Event::Detail(_) | Event::Note(_) | Event::Listed(_) => {}
+        }
+    }
+
+    fn phase(&self, phase: Phase, says_all: bool) {
+        match &self.form {
+            Form::Terminal(bar) => bar.set_message(phase.name()),
+            Form::Nix => line(&nix_phase(phase)),
+            Form::Plain if says_all => line(phase.name()),
+            Form::Plain => {}
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.form {
+            Form::Terminal(bar) => bar.println(text),
+            Form::Nix | Form::Plain => line(text),
         }
     }
 }

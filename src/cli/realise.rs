@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use super::args::RealiseArgs;
-use super::log::Log;
+use super::log::{Detail, Log};
 use super::stdout::print;
 use crate::error::{Error, Kind, Problem};
 use crate::plan::{self, OutputName};
@@ -71,10 +71,11 @@ impl Problem for RealiseProblem {
     }
 }
 
-/// Runs the command. By hand the report goes to stdout; in a derivation it is in the output `out` only.
+/// Runs the command. By hand the report (in a dry run the tree) goes to stdout; in a derivation it is in the output `out` only.
 pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     let outputs = outputs(&args.outputs)?;
     let (file, staging) = match &args.plan {
+        Some(file) if args.dry_run => (file.clone(), Staging::Discard),
         Some(file) => (file.clone(), Staging::Beside),
         None if !args.outputs.is_empty() => return Err(RealiseProblem::OutWithoutPlan.into()),
         None => (
@@ -90,14 +91,27 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     })?;
     let plan = plan::read(&text, &place, outputs)?;
 
-    let log = Log::for_this_process();
+    let detail = match args.verbose {
+        true => Detail::Files,
+        false => Detail::Usual,
+    };
+    let log = Log::for_this_process(detail);
     let started = Instant::now();
-    let report = realise(&plan, staging, &mut |event| log.event(event))?;
+    let mut tree = String::new();
+    let report = realise(&plan, staging, &mut |event| match event {
+        Event::Listed(line) => {
+            tree.push_str(line);
+            tree.push('\n');
+        }
+        event => log.event(event),
+    })?;
     let seconds = started.elapsed().as_secs_f64();
     log.event(Event::Note(&format!("cuda-redist: done in {seconds:.2} s")));
     drop(log);
-    if staging == Staging::Beside {
-        print(&report.to_json())?;
+    match staging {
+        Staging::Beside => print(&report.to_json())?,
+        Staging::Discard => print(&tree)?,
+        Staging::InPlace => {}
     }
     Ok(ExitCode::SUCCESS)
 }

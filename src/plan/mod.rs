@@ -3,6 +3,7 @@
 
 pub mod edits;
 pub mod outputs;
+mod pattern;
 mod read;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use pattern::{Pattern, PatternError, Patterns};
 pub use read::read;
 
 use crate::manifest::{Archive, Platform, Version};
@@ -40,9 +42,32 @@ pub struct Plan {
     pub dependencies: BTreeMap<String, PathBuf>,
     /// Sonames that this package may need although nobody in the set has them. File names without `/`.
     pub allowed_missing: Vec<String>,
+    /// What only some packages, sets or platforms need.
+    pub extras: Extras,
     /// Where each output goes. Absolute, fit for a RUNPATH, none inside another; [`OutputName::Out`] is among them.
     pub outputs: BTreeMap<OutputName, PathBuf>,
     _judged: Judged,
+}
+
+/// What only some packages, sets or platforms need; all of it may be absent from the text.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// The CUDA release of the set (`12.9.1`), for archives that have a folder of libraries for each.
+    pub cuda_version: Option<Version>,
+    /// The program interpreter of executables; `None` leaves it as it is. Absolute.
+    pub interpreter: Option<String>,
+    /// The package `cuda_compat`, whose `compat` is searched before everything else. Absolute, fit for a RUNPATH.
+    pub cuda_compat: Option<String>,
+    /// Those of the dependencies that are searched although no file needs them: libraries are opened by `dlopen`.
+    pub dlopen: Vec<String>,
+    /// NEEDED entries that the files of these paths (as laid out) lack.
+    pub add_needed: Vec<(Pattern, Vec<String>)>,
+    /// Which paths (as laid out) go to which output, before the rules for all packages.
+    pub patterns: Patterns,
+    /// Texts that no file may contain, licences excepted.
+    pub forbidden_texts: Vec<String>,
+    /// The devices (`9.0`) that every file with device code must serve.
+    pub capabilities: Vec<String>,
 }
 
 /// Cannot be made outside of this module: who holds one was judged.
@@ -129,6 +154,26 @@ impl FromStr for OutputName {
 impl fmt::Display for OutputName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A plan of the package `foo` with these outputs, for tests of what comes after reading.
+    pub(crate) fn sample(outputs: BTreeMap<OutputName, PathBuf>) -> Plan {
+        let text = r#"{
+            "planVersion": 1, "product": "cuda", "label": "12.9.1", "package": "foo", "platform": "linux-x86_64",
+            "variant": null, "src": "/foo.tar.xz", "driverPaths": [], "dependencies": {}, "allowedMissing": [],
+            "release": {
+                "name": "foo", "license": "CUDA Toolkit", "version": "1.2.3",
+                "linux-x86_64": {
+                    "relative_path": "foo/linux-x86_64/foo-linux-x86_64-1.2.3-archive.tar.xz",
+                    "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                    "md5": "900150983cd24fb0d6963f7d28e17f72", "size": "3"
+                }
+            }
+        }"#;
+        read(text.as_bytes(), "plan.json", Some(outputs)).unwrap()
     }
 }
 

@@ -1,13 +1,13 @@
-//! Which path of a package goes to which output: NVIDIA's layout and nixpkgs' patterns, as a pure function.
+//! Which path of a package, as laid out, goes to which output: NVIDIA's layout and nixpkgs' patterns, as a pure function.
 //!
 //! | output | paths |
 //! |---|---|
 //! | `samples` | `samples/` |
-//! | `doc` | `doc/`, `docs/`, `share/doc/` |
+//! | `doc` | `doc/`, `docs/`, `share/doc/`, `share/info/`, `share/man/`, `share/gtk-doc/`, `share/devhelp/` |
 //! | `stubs` | `stubs/`, `lib/stubs/`, `lib64/stubs/` |
 //! | `python` | `python/`, and wheels (`*.whl`) anywhere |
 //! | `static` | `*.a` anywhere |
-//! | `dev` | `*.pc` and `*.cmake` anywhere, `pkg-config/` and `pkgconfig/` (as `share/pkgconfig/`), `share/pkgconfig/` |
+//! | `dev` | `*.pc` and `*.cmake` anywhere, `share/pkgconfig/`, `share/aclocal/` |
 //! | `bin` | `bin/` |
 //! | `include` | `include/`, and `dev` where no `include` is declared |
 //! | `lib` | `lib/`, `lib64/` |
@@ -15,13 +15,13 @@
 //!
 //! Where patterns overlap the row that stands higher wins: folders that only make sense as a whole come before
 //! kinds of files, those before folders that hold many kinds. An output that is not declared is passed over, so
-//! without `static` an archive library stays beside the shared ones in `lib`.
+//! without `static` an archive library stays beside the shared ones in `lib`. A plan's own patterns come before all rows.
 //!
-//! Source: nixpkgs `buildRedist` (`outputToPatterns` and the moving of `pkg-config`).
+//! Source: nixpkgs `buildRedist` (`outputToPatterns`); the further documentation folders: cuda-redist-find-features.
 
 use std::collections::BTreeSet;
 
-use super::OutputName;
+use super::{OutputName, Patterns};
 use crate::relpath::RelPath;
 
 /// Where a path of the unpacked archive belongs.
@@ -29,21 +29,27 @@ use crate::relpath::RelPath;
 pub struct Placement {
     /// The output that holds it.
     pub output: OutputName,
-    /// Its path in that output; the same as in the archive, save for pkg-config folders at the top.
+    /// Its path in that output.
     pub path: RelPath,
 }
 
-/// Where `path` of an unpacked archive goes when the outputs `declared` exist. An output that is declared gets
-/// its paths, everything else goes to [`OutputName::Out`].
-pub fn place(path: &RelPath, declared: &BTreeSet<OutputName>) -> Placement {
-    let output = wanted(path)
-        .into_iter()
+/// The output that `path`, as laid out, goes to when the outputs `declared` exist. An output that is declared gets
+/// its paths, those of `patterns` first; everything else goes to [`OutputName::Out`].
+pub fn place(path: &RelPath, declared: &BTreeSet<OutputName>, patterns: &Patterns) -> OutputName {
+    patterns
+        .claims(path)
+        .chain(wanted(path))
         .find(|output| declared.contains(output))
-        .unwrap_or(OutputName::Out);
-    Placement {
-        output,
-        path: relocated(path),
-    }
+        .unwrap_or(OutputName::Out)
+}
+
+/// The outputs that have something in them when everything of `paths` (files and links, as laid out) goes to its best one,
+/// and `out`.
+pub fn derive<'p>(paths: impl IntoIterator<Item = &'p RelPath>) -> BTreeSet<OutputName> {
+    let all = BTreeSet::from(OutputName::ALL);
+    let patterns = Patterns::default();
+    let found = paths.into_iter().map(|path| place(path, &all, &patterns));
+    found.chain([OutputName::Out]).collect()
 }
 
 /// The outputs whose pattern matches `path`, best first; empty when only `out` is left.
@@ -64,7 +70,9 @@ fn wanted(path: &RelPath) -> Vec<OutputName> {
     };
     row(first == "samples", OutputName::Samples);
     row(
-        matches!(first, "doc" | "docs") || (first == "share" && second == "doc"),
+        matches!(first, "doc" | "docs")
+            || (first == "share"
+                && matches!(second, "doc" | "info" | "man" | "gtk-doc" | "devhelp")),
         OutputName::Doc,
     );
     row(
@@ -73,36 +81,16 @@ fn wanted(path: &RelPath) -> Vec<OutputName> {
     );
     row(first == "python" || suffix == "whl", OutputName::Python);
     row(suffix == "a", OutputName::Static);
+    row(matches!(suffix, "pc" | "cmake"), OutputName::Dev);
     row(
-        matches!(suffix, "pc" | "cmake") || is_pkg_config_folder(first),
+        first == "share" && matches!(second, "pkgconfig" | "aclocal"),
         OutputName::Dev,
     );
-    row(first == "share" && second == "pkgconfig", OutputName::Dev);
     row(first == "bin", OutputName::Bin);
     row(first == "include", OutputName::Include);
     row(first == "include", OutputName::Dev);
     row(matches!(first, "lib" | "lib64"), OutputName::Lib);
     outputs
-}
-
-/// pkg-config looks into `share/pkgconfig`; NVIDIA's archives have the folder at the top, in both spellings.
-fn relocated(path: &RelPath) -> RelPath {
-    let rest = path.as_str().split_once('/').map_or("", |(_, rest)| rest);
-    let first = path.components().next().unwrap_or_default();
-    if !is_pkg_config_folder(first) {
-        return path.clone();
-    }
-    let text = if rest.is_empty() {
-        "share/pkgconfig".to_owned()
-    } else {
-        format!("share/pkgconfig/{rest}")
-    };
-    // Two good components before a good rest are a good path, so there is nothing to report here.
-    RelPath::new(&text).unwrap_or_else(|_| path.clone())
-}
-
-fn is_pkg_config_folder(first: &str) -> bool {
-    matches!(first, "pkg-config" | "pkgconfig")
 }
 
 #[cfg(test)]
@@ -111,7 +99,11 @@ mod tests {
 
     fn placed(path: &str, declared: &[&str]) -> String {
         let declared = declared.iter().map(|name| name.parse().unwrap()).collect();
-        let Placement { output, path } = place(&RelPath::new(path).unwrap(), &declared);
+        let output = place(
+            &RelPath::new(path).unwrap(),
+            &declared,
+            &Patterns::default(),
+        );
         format!("{output}:{path}")
     }
 
@@ -146,17 +138,9 @@ mod tests {
                 "dev:lib/cmake/nvcomp/nvcomp-config.cmake",
             ),
             ("lib/pkgconfig/x.pc", "dev:lib/pkgconfig/x.pc"),
-            (
-                "pkg-config/cudart-12.9.pc",
-                "dev:share/pkgconfig/cudart-12.9.pc",
-            ),
-            (
-                "pkgconfig/cudart-12.9.pc",
-                "dev:share/pkgconfig/cudart-12.9.pc",
-            ),
-            ("pkgconfig", "dev:share/pkgconfig"),
-            ("pkg-config/README", "dev:share/pkgconfig/README"),
             ("share/pkgconfig/README", "dev:share/pkgconfig/README"),
+            ("share/aclocal/x.m4", "dev:share/aclocal/x.m4"),
+            ("share/man/man1/x.1", "doc:share/man/man1/x.1"),
             ("share/x/README", "out:share/x/README"),
             ("x/pkgconfig/README", "out:x/pkgconfig/README"),
             (
@@ -204,11 +188,59 @@ mod tests {
                 &["out", "lib"],
                 "lib:lib/cmake/x.cmake",
             ),
-            ("pkg-config/x.pc", &["out"], "out:share/pkgconfig/x.pc"),
             ("bin/x", &["out", "lib"], "out:bin/x"),
             ("python/x.whl", &["out", "lib"], "out:python/x.whl"),
         ] {
             assert_eq!(placed(path, declared), expected, "{path} with {declared:?}");
         }
+    }
+
+    #[test]
+    fn patterns_of_a_plan_come_first() {
+        let pattern = |glob| crate::plan::Pattern::new(glob).unwrap();
+        let patterns = Patterns::new(vec![
+            (OutputName::Lib, vec![pattern("nvvm/lib64/**")]),
+            (
+                OutputName::Out,
+                vec![pattern("include/private/**"), pattern("nvvm/lib64/*.txt")],
+            ),
+        ]);
+        for (path, declared, expected) in [
+            (
+                "nvvm/lib64/libnvvm.so.4",
+                &[OutputName::Lib][..],
+                OutputName::Lib,
+            ),
+            ("nvvm/lib64/libnvvm.so.4", &[], OutputName::Out),
+            // `out` comes first among the outputs, so it claims first, too.
+            ("nvvm/lib64/x.txt", &[OutputName::Lib], OutputName::Out),
+            (
+                "include/private/x.h",
+                &[OutputName::Include],
+                OutputName::Out,
+            ),
+            ("include/x.h", &[OutputName::Include], OutputName::Include),
+        ] {
+            let declared = declared.iter().copied().chain([OutputName::Out]).collect();
+            let placed = place(&RelPath::new(path).unwrap(), &declared, &patterns);
+            assert_eq!(placed, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn outputs_follow_from_the_content() {
+        let paths = ["lib/libx.so.1", "lib/libx.a", "include/x.h", "LICENSE"];
+        let paths = paths.map(|path| RelPath::new(path).unwrap());
+        let derived: Vec<_> = derive(&paths).into_iter().collect();
+        assert_eq!(
+            derived,
+            [
+                OutputName::Out,
+                OutputName::Include,
+                OutputName::Lib,
+                OutputName::Static
+            ]
+        );
+        assert_eq!(derive([]), BTreeSet::from([OutputName::Out]));
     }
 }

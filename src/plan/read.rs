@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Judged, OutputName, Plan};
+use super::pattern::{Pattern, Patterns};
+use super::{Extras, Judged, OutputName, Plan};
 use crate::error::{Error, Kind, Problem, Severity};
 use crate::manifest::json::{Node, Tape};
 use crate::manifest::{
     self, Archive, BUILDABLE_RELEASE, Entries, NAME, Platform, REDISTRIB_RELEASE, Release, TABLE,
-    release_of,
+    Version, release_of,
 };
 use crate::relpath::RelPath;
 use crate::shape::{
@@ -38,11 +39,11 @@ static BUILDABLE_PLAN: Record = Record {
     law: None,
 };
 
-static FIELDS: [Field; 34] = fields(Rule::record(&REDISTRIB_RELEASE));
-static BUILDABLE_FIELDS: [Field; 34] = fields(Rule::record(&BUILDABLE_RELEASE));
+static FIELDS: [Field; 42] = fields(Rule::record(&REDISTRIB_RELEASE));
+static BUILDABLE_FIELDS: [Field; 42] = fields(Rule::record(&BUILDABLE_RELEASE));
 
 /// A plan's keys: our own, then those with which Nix itself is told how to build.
-const fn fields(release: Rule) -> [Field; 34] {
+const fn fields(release: Rule) -> [Field; 42] {
     [
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
         required("product", Rule::text(&NAME)),
@@ -57,6 +58,15 @@ const fn fields(release: Rule) -> [Field; 34] {
         required("driverPaths", Rule::list(&A_SEARCHED)),
         required("dependencies", Rule::record(&DEPENDENCIES)),
         required("allowedMissing", Rule::list(&A_SONAME)),
+        // What only some packages, sets or platforms need.
+        optional("cudaVersion", Rule::text(&VERSION)),
+        optional("interpreter", Rule::text(&ABSOLUTE)),
+        optional("cudaCompat", Rule::text(&SEARCHED)),
+        optional("dlopen", Rule::list(&A_NAME)),
+        optional("addNeeded", Rule::record(&ADD_NEEDED)),
+        optional("patterns", Rule::record(&PATTERNS)),
+        optional("forbiddenTexts", Rule::list(&A_FORBIDDEN)),
+        optional("capabilities", Rule::list(&A_CAPABILITY)),
         // Shapes from outside, which nobody has held against the values where the evaluator has no plugin.
         optional("checks", Rule::list(&A_CHECK)),
         // They may come from the command line instead.
@@ -88,6 +98,9 @@ const fn fields(release: Rule) -> [Field; 34] {
 static A_NAME: Rule = Rule::text(&NAME);
 static A_SEARCHED: Rule = Rule::text(&SEARCHED);
 static A_SONAME: Rule = Rule::text(&SONAME);
+static A_GLOB: Rule = Rule::text(&GLOB);
+static A_FORBIDDEN: Rule = Rule::text(&FORBIDDEN);
+static A_CAPABILITY: Rule = Rule::text(&CAPABILITY);
 static A_CHECK: Rule = Rule::record(&CHECK);
 
 /// The `releaseShape` of a plan whose release may lack what only manifests have.
@@ -151,6 +164,36 @@ static OUTPUTS: Record = Record {
     law: None,
 };
 
+static PATTERNS: Record = Record {
+    what: Cow::Borrowed("globs by output"),
+    fields: Cow::Borrowed(&[
+        optional(OutputName::Out.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Doc.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Samples.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Python.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Bin.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Dev.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Include.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Lib.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Static.as_str(), Rule::list(&A_GLOB)),
+        optional(OutputName::Stubs.as_str(), Rule::list(&A_GLOB)),
+    ]),
+    rest: Rest::Refused,
+    ordered: &[],
+    law: None,
+};
+
+static ADD_NEEDED: Record = Record {
+    what: Cow::Borrowed("sonames by glob"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&GLOB),
+        rule: Rule::list(&A_SONAME),
+    },
+    ordered: &[],
+    law: None,
+};
+
 static LABEL: Text = Text {
     expected: Cow::Borrowed("a label without control characters"),
     test: Test::By(|label| match label {
@@ -182,6 +225,59 @@ static SONAME: Text = Text {
     test: Test::By(|name| match RelPath::new(name) {
         Ok(path) if path.components().count() == 1 => Ok(()),
         _ => Err(text::quote(name)),
+    }),
+    pattern: None,
+};
+
+static VERSION: Text = Text {
+    expected: Cow::Borrowed("a version of digits and dots"),
+    test: Test::By(|version| match version.parse::<Version>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(text::quote(version)),
+    }),
+    pattern: None,
+};
+
+static GLOB: Text = Text {
+    expected: Cow::Borrowed("a glob over the paths of a package, such as `lib/**/*.so*`"),
+    test: Test::By(|glob| match Pattern::new(glob) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(text::quote(glob)),
+    }),
+    pattern: None,
+};
+
+/// A shorter one would be found by chance in any library.
+static FORBIDDEN: Text = Text {
+    expected: Cow::Borrowed("a text of at least 4 bytes"),
+    test: Test::By(|forbidden| match forbidden.len() {
+        0..4 => Err(text::quote(forbidden)),
+        _ => Ok(()),
+    }),
+    pattern: None,
+};
+
+/// Devices have plain numbers: the letters of `sm_90a` are the code's.
+static CAPABILITY: Text = Text {
+    expected: Cow::Borrowed("a CUDA capability such as `9.0`"),
+    test: Test::By(|capability| {
+        let is_number = |digits: &str| {
+            !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && (digits == "0" || !digits.starts_with('0'))
+        };
+        match capability.split_once('.') {
+            Some((major, minor))
+                if is_number(major)
+                    && major != "0"
+                    && major.len() <= 4
+                    && is_number(minor)
+                    && minor.len() == 1 =>
+            {
+                Ok(())
+            }
+            _ => Err(text::quote(capability)),
+        }
     }),
     pattern: None,
 };
@@ -244,6 +340,17 @@ pub fn read(
             }
         }
     }
+    for name in &parts.extras.dlopen {
+        if !parts.dependencies.contains_key(name) {
+            let expected = "names of `dependencies` only".to_owned();
+            findings.push(finding(
+                tape.root(),
+                &["dlopen"],
+                expected,
+                text::quote(name),
+            ));
+        }
+    }
     tape.report(file, findings)?;
     let archive = archive.ok_or_else(unexpected)?;
     let Parts {
@@ -260,6 +367,7 @@ pub fn read(
         driver_paths,
         dependencies,
         allowed_missing,
+        extras,
         outputs,
         ..
     } = parts;
@@ -275,6 +383,7 @@ pub fn read(
         driver_paths,
         dependencies,
         allowed_missing,
+        extras,
         outputs,
         _judged: Judged,
     })
@@ -314,6 +423,7 @@ struct Parts<'a, 't> {
     driver_paths: Vec<String>,
     dependencies: BTreeMap<String, PathBuf>,
     allowed_missing: Vec<String>,
+    extras: Extras,
     outputs: BTreeMap<OutputName, PathBuf>,
 }
 
@@ -346,7 +456,52 @@ fn parts_of<'a, 't>(root: Node<'a, 't>) -> Option<Parts<'a, 't>> {
             .map(|(name, path)| Some((name.to_owned(), path?.into())))
             .collect::<Option<_>>()?,
         allowed_missing: member(root, "allowedMissing")?.texts()?,
+        extras: extras_of(root)?,
         outputs: outputs?,
+    })
+}
+
+/// `None` unless `root` passed [`PLAN`].
+fn extras_of(root: Node<'_, '_>) -> Option<Extras> {
+    let string = |key| match member(root, key) {
+        Some(value) => Some(Some(value.text()?.to_owned())),
+        None => Some(None),
+    };
+    let list = |key| match member(root, key) {
+        Some(values) => values.texts(),
+        None => Some(Vec::new()),
+    };
+    let lists = |key| match member(root, key) {
+        Some(record) => record
+            .members()?
+            .map(|(key, values)| Some(((*key).to_owned(), values.texts()?)))
+            .collect::<Option<Vec<_>>>(),
+        None => Some(Vec::new()),
+    };
+    let cuda_version = match string("cudaVersion")? {
+        Some(version) => Some(version.parse().ok()?),
+        None => None,
+    };
+    let globs = |globs: &[String]| -> Option<Vec<Pattern>> {
+        globs.iter().map(|glob| Pattern::new(glob).ok()).collect()
+    };
+    Some(Extras {
+        cuda_version,
+        interpreter: string("interpreter")?,
+        cuda_compat: string("cudaCompat")?,
+        dlopen: list("dlopen")?,
+        add_needed: lists("addNeeded")?
+            .into_iter()
+            .map(|(glob, sonames)| Some((Pattern::new(&glob).ok()?, sonames)))
+            .collect::<Option<_>>()?,
+        patterns: Patterns::new(
+            lists("patterns")?
+                .into_iter()
+                .map(|(output, texts)| Some((output.parse().ok()?, globs(&texts)?)))
+                .collect::<Option<_>>()?,
+        ),
+        forbidden_texts: list("forbiddenTexts")?,
+        capabilities: list("capabilities")?,
     })
 }
 
@@ -649,7 +804,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
         insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @"
         plan.json:1:1: expected the key `driverPaths`, found an object without it
-        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `checks`, `outputs`, found `driverPath`
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `forbiddenTexts`, `capabilities`, `checks`, `outputs`, found `driverPath`
         hint: did you mean `driverPaths`
         ");
         insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
@@ -770,5 +925,65 @@ mod tests {
     fn the_table_names_every_output() {
         let names: Vec<_> = OUTPUTS.fields.iter().map(|field| &*field.name).collect();
         assert_eq!(names, OutputName::ALL.map(OutputName::as_str));
+    }
+
+    #[test]
+    fn what_only_some_packages_need_is_read() {
+        let extra = |extra: &str| with("\"planVersion\"", &format!("{extra},\n  \"planVersion\""));
+        let plan = read(PLAN.as_bytes(), ".attrs.json", None).unwrap();
+        assert!(plan.extras.interpreter.is_none() && plan.extras.dlopen.is_empty());
+
+        let text = extra(
+            r#""cudaVersion": "12.9.1", "interpreter": "/nix/store/g/lib/ld.so.2", "cudaCompat": "/nix/store/c",
+  "dlopen": ["libcublas"], "addNeeded": {"lib/libx.so.*": ["liby.so.1"]}, "patterns": {"lib": ["nvvm/lib64/**"]},
+  "forbiddenTexts": ["/usr/"], "capabilities": ["9.0", "12.1"]"#,
+        );
+        let Extras {
+            cuda_version,
+            interpreter,
+            cuda_compat,
+            dlopen,
+            add_needed,
+            patterns,
+            forbidden_texts,
+            capabilities,
+        } = read(text.as_bytes(), ".attrs.json", None).unwrap().extras;
+        assert_eq!(
+            cuda_version.map(|version| version.to_string()).as_deref(),
+            Some("12.9.1")
+        );
+        assert_eq!(interpreter.as_deref(), Some("/nix/store/g/lib/ld.so.2"));
+        assert_eq!(cuda_compat.as_deref(), Some("/nix/store/c"));
+        assert_eq!(
+            (dlopen, forbidden_texts),
+            (vec!["libcublas".to_owned()], vec!["/usr/".to_owned()])
+        );
+        assert_eq!(capabilities, ["9.0", "12.1"]);
+        let path = |path| RelPath::new(path).unwrap();
+        assert!(add_needed[0].0.matches(&path("lib/libx.so.1")));
+        assert_eq!(add_needed[0].1, ["liby.so.1"]);
+        let claims: Vec<_> = patterns.claims(&path("nvvm/lib64/x")).collect();
+        assert_eq!(claims, [OutputName::Lib]);
+
+        let wrong = extra(
+            r#""cudaVersion": "12.x", "interpreter": "ld.so", "cudaCompat": "/a:b", "dlopen": ["libcudart"],
+  "addNeeded": {"lib/[x": ["a/b"]}, "patterns": {"lib": ["{a"], "libs": []}, "forbiddenTexts": ["/us"],
+  "capabilities": ["9.0a", "09.0", "9"]"#,
+        );
+        insta::assert_snapshot!(refusal(&wrong), @r#"
+        plan.json:10:18: `cudaVersion`: expected a version of digits and dots, found `12.x`
+        plan.json:10:41: `interpreter`: expected an absolute path without `.` and `..`, found `ld.so`
+        plan.json:10:64: `cudaCompat`: expected an absolute path without `.`, `..`, `:` and `$`, found `/a:b`
+        plan.json:11:17: `addNeeded."lib/[x"`: expected as key a glob over the paths of a package, such as `lib/**/*.so*`, found `lib/[x`
+        plan.json:11:28: `addNeeded."lib/[x"[0]`: expected the soname of a library (a file name without `/`), found `a/b`
+        plan.json:11:58: `patterns.lib[0]`: expected a glob over the paths of a package, such as `lib/**/*.so*`, found `{a`
+        plan.json:11:65: `patterns.libs`: expected one of the keys `out`, `doc`, `samples`, `python`, `bin`, `dev`, `include`, `lib`, `static`, `stubs`, found `libs`
+        hint: did you mean `lib`
+        plan.json:11:97: `forbiddenTexts[0]`: expected a text of at least 4 bytes, found `/us`
+        plan.json:12:20: `capabilities[0]`: expected a CUDA capability such as `9.0`, found `9.0a`
+        plan.json:12:28: `capabilities[1]`: expected a CUDA capability such as `9.0`, found `09.0`
+        plan.json:12:36: `capabilities[2]`: expected a CUDA capability such as `9.0`, found `9`
+        "#);
+        insta::assert_snapshot!(refusal(&extra(r#""dlopen": ["libcublas", "libcudart"]"#)), @"plan.json:10:13: `dlopen`: expected names of `dependencies` only, found `libcudart`");
     }
 }

@@ -37,6 +37,26 @@ pub(super) enum RealiseError {
         first: String,
         second: String,
     },
+    #[error("expected paths that differ in more than case, found {} and {} in the output `{output}`", text::quote(.first), text::quote(.second))]
+    CaseCollision {
+        output: OutputName,
+        first: String,
+        second: String,
+    },
+    #[error("expected something in each output, found nothing for {}; there is {}", names(.empty), or_nothing(.content))]
+    EmptyOutputs {
+        package: String,
+        empty: Vec<OutputName>,
+        /// The outputs that would not be empty.
+        derived: Vec<OutputName>,
+        content: Vec<String>,
+    },
+    #[error("expected a folder {} for CUDA {cuda}, found {}", quoted(.wanted, " or "), quoted(.found, ", "))]
+    NoRelease {
+        cuda: String,
+        wanted: Vec<String>,
+        found: Vec<String>,
+    },
     #[error("expected a link to something in the archive, found {}, which leads nowhere", text::quote(.target))]
     DanglingLink { link: String, target: String },
     #[error(
@@ -54,6 +74,10 @@ pub(super) enum RealiseError {
     NoDependency { package: String, path: PathBuf },
     #[error("expected folders of needed libraries without `:` and `$`, which mean something else in a RUNPATH, found {}", text::quote(.folder))]
     LibraryFolder { package: String, folder: String },
+    #[error("expected no text {}", text::quote(.text))]
+    ForbiddenText { place: String, text: String },
+    #[error("expected references to the package itself, its dependencies and the driver only, found {}", text::quote(.text))]
+    Reference { place: String, text: String },
     #[error("expected every NEEDED library in the package, its dependencies or the host, found {}", describe(.missing))]
     Missing {
         package: String,
@@ -80,6 +104,28 @@ impl RealiseError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+/// How many things of the archive a message lists.
+const SHOWN_CONTENT: usize = 20;
+
+fn names(outputs: &[OutputName]) -> String {
+    let names: Vec<String> = outputs.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+fn quoted(texts: &[String], between: &str) -> String {
+    let texts: Vec<String> = texts.iter().map(|found| text::quote(found)).collect();
+    texts.join(between)
+}
+
+fn or_nothing(content: &[String]) -> String {
+    let (shown, rest) = content.split_at(content.len().min(SHOWN_CONTENT));
+    match (shown, rest.len()) {
+        ([], _) => "nothing at all".to_owned(),
+        (shown, 0) => shown.join(", "),
+        (shown, more) => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -128,7 +174,10 @@ impl Problem for RealiseError {
             | RealiseError::Name { path }
             | RealiseError::FileType { path } => shown(path),
             RealiseError::NoOutput { .. } => "`outputs`".to_owned(),
-            RealiseError::Collision { second, .. } => text::printable(second),
+            RealiseError::Collision { second, .. } | RealiseError::CaseCollision { second, .. } => {
+                text::printable(second)
+            }
+            RealiseError::NoRelease { .. } => "lib".to_owned(),
             RealiseError::DanglingLink { link, .. } | RealiseError::LinkToSplit { link, .. } => {
                 text::printable(link)
             }
@@ -139,7 +188,11 @@ impl Problem for RealiseError {
                     shown(path)
                 )
             }
-            RealiseError::Cycle { package, .. }
+            RealiseError::ForbiddenText { place, .. } | RealiseError::Reference { place, .. } => {
+                text::printable(place)
+            }
+            RealiseError::EmptyOutputs { package, .. }
+            | RealiseError::Cycle { package, .. }
             | RealiseError::LibraryFolder { package, .. }
             | RealiseError::Missing { package, .. } => text::printable(package),
         })
@@ -162,6 +215,21 @@ impl Problem for RealiseError {
                     .collect();
                 Some(remedies.join("\nhint: "))
             }
+            RealiseError::EmptyOutputs { derived, .. } => Some(format!(
+                "declare the outputs that this archive has something for: {}",
+                names(derived)
+            )),
+            RealiseError::NoRelease { .. } => Some(
+                "choose a CUDA release that the archive has libraries for, or an archive for this release"
+                    .to_owned(),
+            ),
+            RealiseError::ForbiddenText { .. } => Some(
+                "the plan forbids it in `forbiddenTexts`; packages that must hold it leave that out"
+                    .to_owned(),
+            ),
+            RealiseError::Reference { .. } => Some(
+                "add the package to `dependencies` if this one is meant to lead there".to_owned(),
+            ),
             RealiseError::NoDependency { .. } => Some("build that package first".to_owned()),
             _ => None,
         }

@@ -1,39 +1,50 @@
-//! Carries out a plan: verify, unpack, split into outputs, patch. Sees all stages; each has a file of its own.
+//! Carries out a plan: verify, unpack, lay out, split into outputs, patch, audit. Sees all stages; each has a file of its own.
 //!
 //! ```text
-//!  plan ── verify ── unpack ── tree (what is there) ── split (where it goes) ── patch (RUNPATH) ── report ──► outputs
+//!  plan ── verify ── unpack ── tree (what is there) ── layout (where it lies) ── split (which output) ── texts (.pc, .cmake)
+//!                                  outputs ◄── stage ◄── report ◄── audited ◄── support (nix-support) ◄── patch (ELF) ◄──┘
 //! ```
 //!
 //! Nothing of a failed plan stays behind: `stage.rs` removes every output it made unless all stages succeeded.
 
 #![deny(clippy::indexing_slicing)]
 
+mod audited;
+mod cmake;
 mod error;
+mod layout;
 mod links;
 mod patch;
+mod pkg_config;
 mod references;
 mod report;
 mod split;
 mod stage;
+mod support;
+mod texts;
 mod tree;
 
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry, File};
+use std::path::Path;
 
+pub use audited::Audited;
 pub use report::{LeftAlone, OutputReport, Patched, Report};
 pub use stage::Staging;
 
 use crate::archive;
 use crate::error::Error;
 use crate::hash;
-use crate::manifest::Platform;
-use crate::plan::{OutputName, Plan};
+use crate::manifest::{Platform, Version};
+use crate::plan::{OutputName, Plan, outputs};
 use crate::resolve::Abi;
 use crate::text;
 use error::RealiseError;
+use layout::Layout;
 use references::References;
-use split::Split;
+use split::{Homes, Split};
 use stage::Stage;
-use tree::Tree;
+use tree::{Node, Tree};
 
 /// Where the archive is unpacked, below the output `out`; gone when the outputs are complete.
 const UNPACKED: &str = ".cuda-redist-unpacked";
@@ -47,8 +58,10 @@ pub enum Phase {
     Unpack,
     /// Moving each path to its output.
     Split,
-    /// Setting RUNPATHs.
+    /// Setting RUNPATHs and interpreters.
     Patch,
+    /// Looking at what was made.
+    Audit,
     /// Writing the report and moving the outputs to their places.
     Install,
 }
@@ -61,6 +74,7 @@ impl Phase {
             Phase::Unpack => "unpack",
             Phase::Split => "split",
             Phase::Patch => "patch",
+            Phase::Audit => "audit",
             Phase::Install => "install",
         }
     }
@@ -71,8 +85,14 @@ impl Phase {
 pub enum Event<'a> {
     /// A step begins.
     Phase(Phase),
-    /// Something worth a line in the log; safe to print, one line.
+    /// What was done to one file. Like the other texts safe to print, and one line.
+    Detail(&'a str),
+    /// What was made, in short.
     Note(&'a str),
+    /// Something that is probably not as it was meant.
+    Warning(&'a str),
+    /// A file, link or empty folder that would be made: only with [`Staging::Discard`].
+    Listed(&'a str),
 }
 
 /// Carries out `plan` and says what was made. `progress` is told of each [`Event`] as it happens.
@@ -104,32 +124,128 @@ pub fn realise(
 
     progress(Event::Phase(Phase::Split));
     let tree = Tree::read(&unpacked)?;
+    let layout = Layout::new(&tree, plan.extras.cuda_version.as_ref())?;
+    for note in layout.notes() {
+        progress(Event::Detail(note));
+    }
     let mut references = References::default();
-    let split = Split::new(&tree, &plan.outputs, &mut references)?;
+    support::refer(plan, &mut references);
+    let split = Split::new(&tree, &layout, plan, &mut references)?;
     split.carry_out(&unpacked, &stage)?;
+    let homes = Homes::new(&tree, &layout, plan);
+    let rewritten = texts::rewrite(
+        plan,
+        &tree,
+        &homes,
+        &split,
+        &stage,
+        &mut references,
+        progress,
+    )?;
     let outputs = split.outputs(&plan.outputs);
     for output in &outputs {
         progress(Event::Note(&output.to_string()));
     }
 
     progress(Event::Phase(Phase::Patch));
-    let (patched, left_alone) = match machine(&plan.platform) {
+    let machine = machine(&plan.platform);
+    let (patched, left_alone) = match machine {
         Some(machine) => patch::patch(machine, plan, &tree, &split, &stage, references, progress)?,
         None => {
             references.check(&plan.package)?;
             progress(Event::Note(&format!(
-                "{}: no RUNPATHs on this platform, nothing is patched",
+                "{}: no ELF files to patch on this platform, nothing is patched",
                 plan.platform
             )));
             (Vec::new(), Vec::new())
         }
     };
+    support::write(plan, &split, &stage)?;
+
+    progress(Event::Phase(Phase::Audit));
+    let audited = audited::audit(plan, machine, &stage)?;
+    for note in audited.notes() {
+        progress(Event::Note(&note));
+    }
 
     progress(Event::Phase(Phase::Install));
-    let report = Report::new(plan, outputs, patched, left_alone);
+    let report = Report {
+        package: plan.package.clone(),
+        version: plan.version.to_string(),
+        platform: plan.platform.to_string(),
+        variant: plan.variant.clone(),
+        archive: plan.archive.relative_path.clone(),
+        outputs,
+        layout: layout.notes().to_vec(),
+        rewritten,
+        patched,
+        left_alone,
+        audited,
+    };
     report.write(stage.dir(OutputName::Out)?)?;
+    if staging == Staging::Discard {
+        for (output, dir, _) in stage.dirs() {
+            list(output, dir, dir, progress)?;
+        }
+    }
     stage.commit()?;
     Ok(report)
+}
+
+/// Tells every file, link and empty folder below `folder`, in order of paths.
+fn list(
+    output: OutputName,
+    root: &Path,
+    folder: &Path,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<(), Error> {
+    let mut entries = stage::entries(folder)?;
+    entries.sort_by_key(DirEntry::file_name);
+    let shown = |path: &Path| {
+        let inside = path.strip_prefix(root).unwrap_or(path);
+        text::printable(&inside.to_string_lossy())
+    };
+    if entries.is_empty() {
+        progress(Event::Listed(&format!("{output}: {}/", shown(folder))));
+    }
+    for entry in entries {
+        let path = entry.path();
+        let failed = |source| RealiseError::io("look at", &path, source);
+        let metadata = entry.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            list(output, root, &path, progress)?;
+        } else if metadata.is_symlink() {
+            let target = fs::read_link(&path).map_err(failed)?;
+            let target = text::printable(&target.to_string_lossy());
+            progress(Event::Listed(&format!(
+                "{output}: {} -> {target}",
+                shown(&path)
+            )));
+        } else {
+            let size = metadata.len();
+            progress(Event::Listed(&format!(
+                "{output}: {} ({size} bytes)",
+                shown(&path)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The outputs that have something in them when the unpacked archive `root` is split for a set of the release `cuda`
+/// (`None`: for no particular one): what a feature manifest says, and a plan should declare.
+///
+/// # Errors
+/// `root` cannot be read, or has folders of libraries for other releases of CUDA only.
+pub fn derive_outputs(root: &Path, cuda: Option<&Version>) -> Result<BTreeSet<OutputName>, Error> {
+    let tree = Tree::read(root)?;
+    let layout = Layout::new(&tree, cuda)?;
+    let content = tree
+        .iter()
+        .filter(|(_, node)| !matches!(node, Node::Directory { .. }));
+    Ok(outputs::derive(
+        content.filter_map(|(path, _)| layout.place(path)),
+    ))
 }
 
 /// The machine whose ELF files a platform's packages consist of; `None` where there are no ELF files to patch.

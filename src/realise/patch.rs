@@ -1,27 +1,34 @@
-//! Who needs which library, and the RUNPATHs that follow from it.
+//! Who needs which library, and the edits that follow from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use super::Event;
 use super::error::{Missing, RealiseError};
 use super::links::{self, Target};
 use super::references::References;
 use super::report::{LeftAlone, Patched};
-use super::split::{PieceKind, Split};
+use super::split::{Piece, PieceKind, Split};
 use super::stage::Stage;
 use super::tree::{Node, Tree};
-use crate::elf::{self, Facts};
+use crate::elf::{self, ElfKind, Facts, Writing};
 use crate::error::Error;
 use crate::fatbin::{self, DeviceCode};
 use crate::plan::edits::{self, LibraryDir};
 use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
 use crate::relpath::RelPath;
-use crate::resolve::{self, Abi, Answer, Libraries, is_loadable, is_stubs_folder};
+use crate::resolve::{self, Abi, Answer, Libraries, Names, is_loadable, is_stubs_folder};
 use crate::text;
 
 /// The folders of a dependency that are searched, as the dynamic loader would not: by name.
 const LIBRARY_FOLDERS: &[&str] = &["lib", "lib64"];
+
+/// Where `cuda_compat` has the driver's newer libraries.
+const COMPAT_FOLDER: &str = "compat";
 
 /// A directory that may hold a needed library.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,17 +44,40 @@ struct Object<'a> {
     from: &'a RelPath,
     at: &'a Placement,
     facts: Facts,
+    /// What it may open by `dlopen`.
+    names: Names,
+    /// NEEDED entries that the plan adds.
+    added: Vec<String>,
+}
+
+impl Object<'_> {
+    /// What the file needs when it is patched.
+    fn needed(&self) -> impl Iterator<Item = &String> {
+        self.facts.needed.iter().chain(&self.added)
+    }
+
+    /// What it may open besides; its own name is not meant.
+    fn opened(&self) -> impl Iterator<Item = &String> {
+        self.names.libraries.iter().filter(|name| {
+            self.facts.soname.as_ref() != Some(name)
+                && self.at.path.file_name() != name.as_str()
+                && !self.needed().any(|needed| needed == *name)
+        })
+    }
 }
 
 /// What one file gets.
 struct Edit<'a> {
     object: &'a Object<'a>,
-    runpath: String,
-    /// The same with names instead of store paths.
+    edit: elf::Edit,
+    /// The RUNPATH with names instead of store paths.
     symbolic: String,
+    /// The libraries that the RUNPATH holds a folder for although the file does not need them.
+    opened: Vec<String>,
 }
 
-/// Sets the RUNPATH of every dynamic ELF file for `machine` in `stage`.
+/// Makes every dynamic ELF file for `machine` in `stage` find its libraries: RUNPATH, interpreter, the plan's NEEDED
+/// entries, in one edit per file.
 ///
 /// # Errors
 /// An ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing (all of them are reported, and no
@@ -69,51 +99,52 @@ pub(super) fn patch(
             continue;
         }
         let path = stage.dir(piece.to.output)?.join(&piece.to.path);
-        let Some(facts) = resolve::read(&path)? else {
-            continue;
-        };
-        let abi = Abi::of(&facts);
-        if abi != Some(machine) {
+        let facts = resolve::read(&path)?;
+        if let Some(reason) = leave_alone(machine, facts.as_ref(), &path)? {
             let found = LeftAlone {
                 output: piece.to.output,
                 path: piece.to.path.clone(),
-                machine: facts.machine.to_string(),
+                reason,
             };
-            progress(Event::Note(&found.to_string()));
+            progress(Event::Detail(&found.to_string()));
             left_alone.push(found);
         }
-        if let Some(abi) = abi.filter(|_| is_loadable(&facts)) {
+        let Some(facts) = facts else {
+            continue;
+        };
+        if let Some(abi) = Abi::of(&facts).filter(|_| is_loadable(&facts)) {
             abis.insert(&piece.from, abi);
             if abi == machine {
-                objects.push(Object {
-                    from: &piece.from,
-                    at: &piece.to,
-                    facts,
-                });
+                objects.push(object(plan, piece, facts, &path)?);
             }
+        }
+    }
+    for (pattern, sonames) in &plan.extras.add_needed {
+        if !objects
+            .iter()
+            .any(|object| pattern.matches(&object.at.path))
+        {
+            progress(Event::Warning(&format!(
+                "`addNeeded`: no library or program is called {}, so none needs {}",
+                text::quote(pattern.as_str()),
+                sonames.join(", ")
+            )));
         }
     }
 
     let mut libraries = own_libraries(tree, split, &abis);
-    let needed: BTreeSet<&str> = objects
-        .iter()
-        .flat_map(|object| &object.facts.needed)
-        .map(String::as_str)
-        .collect();
-    add_dependencies(&mut libraries, plan, &needed)?;
+    add_dependencies(&mut libraries, plan, &objects)?;
 
     let mut missing: BTreeMap<&str, Missing> = BTreeMap::new();
-    let mut edits = Vec::new();
+    let mut found = Vec::new();
     for object in &objects {
         let mut dirs = Vec::new();
-        for soname in &object.facts.needed {
-            match libraries.answer(machine, soname, &plan.allowed_missing, |dir| {
-                rank(dir, object.at)
-            }) {
+        for soname in object.needed() {
+            match answer(&libraries, machine, soname, plan, object) {
                 Answer::Host(_) => {}
                 Answer::Directory(dir) => {
                     if let Dir::Own { output, path } = &dir {
-                        if path.contains([':', '$']) && !is_own_folder(&dir, object.at) {
+                        if is_unspeakable(path) && !is_own_folder(&dir, object.at) {
                             return Err(RealiseError::LibraryFolder {
                                 package: plan.package.clone(),
                                 folder: path.clone(),
@@ -134,24 +165,7 @@ pub(super) fn patch(
                 }
             }
         }
-        let as_text = |show: &dyn Fn(&Dir) -> Option<String>| -> Result<String, Error> {
-            let mut shown = Vec::new();
-            for dir in &dirs {
-                shown.push(if is_own_folder(dir, object.at) {
-                    LibraryDir::Origin
-                } else {
-                    LibraryDir::At(show(dir).ok_or_else(|| unspeakable(plan, dir))?)
-                });
-            }
-            Ok(edits::runpath(&plan.driver_paths, &shown))
-        };
-        let runpath = as_text(&|dir| dir.in_store(plan))?;
-        let symbolic = as_text(&|dir| Some(dir.symbolic()))?;
-        edits.push(Edit {
-            object,
-            runpath,
-            symbolic,
-        });
+        found.push((object, dirs));
     }
     if !missing.is_empty() {
         let package = format!("{} ({})", plan.package, plan.platform);
@@ -162,8 +176,184 @@ pub(super) fn patch(
         .into());
     }
     references.check(&plan.package)?;
+    let mut edits = Vec::new();
+    for (object, mut dirs) in found {
+        for name in &plan.extras.dlopen {
+            let root = plan.dependencies.get(name);
+            let folder = LIBRARY_FOLDERS
+                .iter()
+                .find(|folder| root.is_some_and(|root| root.join(folder).is_dir()));
+            dirs.extend(folder.map(|folder| Dir::Dependency {
+                name: name.clone(),
+                folder,
+            }));
+        }
+        let opened = add_opened(
+            &mut dirs,
+            &libraries,
+            machine,
+            plan,
+            object,
+            &mut references,
+        );
+        edits.push(edit_of(plan, object, &dirs, opened)?);
+    }
     let patched = carry_out(&edits, stage, progress)?;
     Ok((patched, left_alone))
+}
+
+fn object<'a>(
+    plan: &Plan,
+    piece: &'a Piece,
+    facts: Facts,
+    path: &Path,
+) -> Result<Object<'a>, Error> {
+    let mut added: Vec<String> = Vec::new();
+    for (pattern, sonames) in &plan.extras.add_needed {
+        if pattern.matches(&piece.to.path) {
+            for soname in sonames {
+                if !facts.needed.contains(soname) && !added.contains(soname) {
+                    added.push(soname.clone());
+                }
+            }
+        }
+    }
+    Ok(Object {
+        from: &piece.from,
+        at: &piece.to,
+        facts,
+        names: resolve::names(path)?,
+        added,
+    })
+}
+
+/// Why a file that somebody might expect to be patched is not; `None` when it is, and for files that nobody runs.
+fn leave_alone(machine: Abi, facts: Option<&Facts>, path: &Path) -> Result<Option<String>, Error> {
+    let Some(facts) = facts else {
+        return Ok(
+            shebang(path)?.map(|line| format!("it is a script ({})", text::printable(&line)))
+        );
+    };
+    if Abi::of(facts) != Some(machine) {
+        return Ok(Some(format!(
+            "it is for another machine ({})",
+            facts.machine
+        )));
+    }
+    let is_static = facts.kind == ElfKind::Executable && !is_loadable(facts);
+    Ok(is_static.then(|| "it is a static program".to_owned()))
+}
+
+/// The longest that Linux reads. Source: `BINPRM_BUF_SIZE`.
+const SHEBANG_BYTES_MAX: u64 = 256;
+
+/// The first line of a script that can be run.
+fn shebang(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| RealiseError::io("read", path, source);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.permissions().mode() & 0o111 == 0 {
+        return Ok(None);
+    }
+    let mut start = Vec::new();
+    file.take(SHEBANG_BYTES_MAX)
+        .read_to_end(&mut start)
+        .map_err(failed)?;
+    let line = start.split(|byte| *byte == b'\n').next();
+    let line = line.filter(|line| line.starts_with(b"#!"));
+    Ok(line.map(|line| String::from_utf8_lossy(line).trim_end().to_owned()))
+}
+
+fn answer(
+    libraries: &Libraries<Dir>,
+    machine: Abi,
+    soname: &str,
+    plan: &Plan,
+    object: &Object<'_>,
+) -> Answer<Dir> {
+    libraries.answer(machine, soname, &plan.allowed_missing, |dir| {
+        rank(dir, object.at)
+    })
+}
+
+/// Adds the folders of libraries that `object` may open, as far as the package or its dependencies have them, and says which
+/// libraries these are. Another output counts only where it does not lead back to this one: what is opened may be missing.
+fn add_opened(
+    dirs: &mut Vec<Dir>,
+    libraries: &Libraries<Dir>,
+    machine: Abi,
+    plan: &Plan,
+    object: &Object<'_>,
+    references: &mut References,
+) -> Vec<String> {
+    let mut opened = Vec::new();
+    for name in object.opened() {
+        let names: Vec<&str> = match name.contains('%') {
+            true => libraries.names_like(name).collect(),
+            false => vec![name],
+        };
+        for name in names {
+            let Answer::Directory(dir) = answer(libraries, machine, name, plan, object) else {
+                continue;
+            };
+            if let Dir::Own { output, path } = &dir {
+                let (from, to) = (object.at.output, *output);
+                let is_of_use = is_own_folder(&dir, object.at) || !is_unspeakable(path);
+                if !is_of_use || from != to && references.leads(to, from) {
+                    continue;
+                }
+                references.add(from, to, object.from.as_str(), name);
+            }
+            dirs.push(dir);
+            opened.push(name.to_owned());
+        }
+    }
+    opened
+}
+
+/// Has `folder` a name that means something else in a RUNPATH?
+fn is_unspeakable(folder: &str) -> bool {
+    folder.contains([':', '$'])
+}
+
+fn edit_of<'a>(
+    plan: &Plan,
+    object: &'a Object<'a>,
+    dirs: &[Dir],
+    opened: Vec<String>,
+) -> Result<Edit<'a>, Error> {
+    let as_text =
+        |first: Option<String>, show: &dyn Fn(&Dir) -> Option<String>| -> Result<String, Error> {
+            let mut shown = Vec::new();
+            for dir in dirs {
+                shown.push(if is_own_folder(dir, object.at) {
+                    LibraryDir::Origin
+                } else {
+                    LibraryDir::At(show(dir).ok_or_else(|| unspeakable(plan, dir))?)
+                });
+            }
+            let drivers: Vec<String> = first.into_iter().chain(plan.driver_paths.clone()).collect();
+            Ok(edits::runpath(&drivers, &shown))
+        };
+    let compat = plan.extras.cuda_compat.as_ref();
+    let runpath = as_text(
+        compat.map(|root| format!("{root}/{COMPAT_FOLDER}")),
+        &|dir| dir.in_store(plan),
+    )?;
+    let symbolic = as_text(
+        compat.map(|_| format!("{{cudaCompat}}/{COMPAT_FOLDER}")),
+        &|dir| Some(dir.symbolic()),
+    )?;
+    let has_interpreter = object.facts.interpreter.is_some();
+    Ok(Edit {
+        object,
+        edit: elf::Edit {
+            interpreter: plan.extras.interpreter.clone().filter(|_| has_interpreter),
+            add_needed: object.added.clone(),
+            ..elf::Edit::runpath(&runpath)
+        },
+        symbolic,
+        opened,
+    })
 }
 
 /// The package's own libraries, also under the names of links to them.
@@ -190,12 +380,22 @@ fn own_libraries(tree: &Tree, split: &Split, abis: &BTreeMap<&RelPath, Abi>) -> 
     libraries
 }
 
-/// Adds what the plan's dependencies have of the libraries `needed`.
+/// Adds what the plan's dependencies have of the libraries that `objects` need or may open.
 fn add_dependencies(
     libraries: &mut Libraries<Dir>,
     plan: &Plan,
-    needed: &BTreeSet<&str>,
+    objects: &[Object<'_>],
 ) -> Result<(), Error> {
+    let wanted: BTreeSet<&str> = objects
+        .iter()
+        .flat_map(|object| object.needed().chain(object.opened()))
+        .map(String::as_str)
+        .collect();
+    let patterns: Vec<&str> = wanted
+        .iter()
+        .filter(|name| name.contains('%'))
+        .copied()
+        .collect();
     for (name, root) in &plan.dependencies {
         if !root.is_dir() {
             return Err(RealiseError::NoDependency {
@@ -205,8 +405,28 @@ fn add_dependencies(
             .into());
         }
         for &folder in LIBRARY_FOLDERS {
-            for soname in needed.iter().filter(|soname| is_file_name(soname)) {
-                let path = root.join(folder).join(soname);
+            let directory = root.join(folder);
+            let mut sonames: BTreeSet<String> = wanted
+                .iter()
+                .filter(|soname| is_file_name(soname))
+                .map(|soname| (*soname).to_owned())
+                .collect();
+            if !patterns.is_empty() && directory.is_dir() {
+                let failed = |source| RealiseError::io("read the directory", &directory, source);
+                for entry in fs::read_dir(&directory).map_err(failed)? {
+                    let entry = entry.map_err(failed)?.file_name();
+                    let is_like = |pattern: &&str| {
+                        entry
+                            .to_str()
+                            .is_some_and(|entry| resolve::is_like(pattern, entry))
+                    };
+                    if let Some(found) = entry.to_str().filter(|_| patterns.iter().any(is_like)) {
+                        sonames.insert(found.to_owned());
+                    }
+                }
+            }
+            for soname in sonames {
+                let path = directory.join(&soname);
                 if !path.is_file() {
                     continue;
                 }
@@ -215,14 +435,11 @@ fn add_dependencies(
                     .as_ref()
                     .and_then(Abi::of)
                 {
-                    libraries.add(
-                        soname,
-                        abi,
-                        Dir::Dependency {
-                            name: name.clone(),
-                            folder,
-                        },
-                    );
+                    let dir = Dir::Dependency {
+                        name: name.clone(),
+                        folder,
+                    };
+                    libraries.add(&soname, abi, dir);
                 }
             }
         }
@@ -330,7 +547,7 @@ fn carry_out(
     for edit in edits {
         let Placement { output, path } = edit.object.at;
         let file = stage.dir(*output)?.join(path);
-        let rung = elf::set_runpath(&file, &edit.runpath)?.rung;
+        let rung = elf::edit(&file, &edit.edit, Writing::InPlace)?.rung;
         // What the code is for is told, and decides nothing: a package of a newer CUDA must not fail here.
         let architectures = match fatbin::read(&file)? {
             DeviceCode::Understood(counts) => {
@@ -342,10 +559,13 @@ fn carry_out(
             output: *output,
             path: path.clone(),
             runpath: edit.symbolic.clone(),
+            has_new_interpreter: edit.edit.interpreter.is_some(),
+            added: edit.edit.add_needed.clone(),
+            opened: edit.opened.clone(),
             rung: rung.to_string(),
             architectures,
         };
-        progress(Event::Note(&entry.to_string()));
+        progress(Event::Detail(&entry.to_string()));
         patched.push(entry);
     }
     Ok(patched)

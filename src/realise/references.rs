@@ -28,6 +28,17 @@ impl References {
         }
     }
 
+    /// Does `from` refer to `to`, itself or through others?
+    pub(super) fn leads(&self, from: OutputName, to: OutputName) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut front = vec![from];
+        while let Some(at) = front.pop() {
+            let next = self.why.keys().filter(|(from, _)| *from == at);
+            front.extend(next.map(|(_, to)| *to).filter(|to| seen.insert(*to)));
+        }
+        seen.contains(&to)
+    }
+
     /// `package` is for the message.
     ///
     /// # Errors
@@ -88,6 +99,8 @@ mod tests {
         references.add(Out, Lib, "x", "lib/y");
         references.add(Lib, Lib, "lib/x", "lib/y");
         assert_eq!(references.cycle(), None);
+        assert!(references.leads(Bin, Lib) && references.leads(Out, Lib));
+        assert!(!references.leads(Lib, Bin) && !references.leads(Bin, Bin));
         references.add(Lib, Include, "lib/a", "include/b");
         references.add(Include, Bin, "include/a", "bin/b");
         let steps = references.cycle().unwrap();

@@ -6,13 +6,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::audited::Audited;
 use super::error::RealiseError;
+use super::support;
 use crate::error::Error;
-use crate::plan::{OutputName, Plan};
+use crate::plan::OutputName;
+use crate::plan::outputs::Placement;
 use crate::relpath::RelPath;
 
-/// Where the report lies in the output `out`.
-pub(super) const PATH: &str = "nix-support/cuda-redist.json";
+/// The report's name in `nix-support` of the output `out`.
+const FILE: &str = "cuda-redist.json";
 
 /// What was made of a plan. Holds no store path and no time: the same plan makes the same report, and a report in an
 /// output makes that output refer to nothing.
@@ -30,10 +33,16 @@ pub struct Report {
     pub archive: String,
     /// How much is in each output, in the plan's order; the report itself does not count.
     pub outputs: Vec<OutputReport>,
+    /// How the layout of the archive was changed, a line for each change.
+    pub layout: Vec<String>,
+    /// The files for build systems whose paths were rewritten, in order of their path in the archive.
+    pub rewritten: Vec<Placement>,
     /// The files whose RUNPATH was set, in order of their path in the archive.
     pub patched: Vec<Patched>,
-    /// ELF files for other machines, in order of their path in the archive.
+    /// Programs and libraries that were not patched, in order of their path in the archive.
     pub left_alone: Vec<LeftAlone>,
+    /// What the audit found and accepts.
+    pub audited: Audited,
 }
 
 /// How much is in one output.
@@ -56,6 +65,12 @@ pub struct Patched {
     pub path: RelPath,
     /// Its RUNPATH, with `{outputs.NAME}` and `{dependencies.PACKAGE}` for store paths.
     pub runpath: String,
+    /// Was the interpreter set to the plan's?
+    pub has_new_interpreter: bool,
+    /// The NEEDED entries that were added.
+    pub added: Vec<String>,
+    /// Libraries that it may open by `dlopen` and finds through its RUNPATH.
+    pub opened: Vec<String>,
     /// How the edit found its place, see [`crate::elf::Rung`].
     pub rung: String,
     /// The CUDA architectures of the device code in it, sorted; empty when there is none, `None` when that code is of a
@@ -63,15 +78,15 @@ pub struct Patched {
     pub architectures: Option<Vec<String>>,
 }
 
-/// One ELF file that is not for the plan's machine.
+/// A program or library that was not patched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftAlone {
     /// The output it is in.
     pub output: OutputName,
     /// Its path there.
     pub path: RelPath,
-    /// The machine it is for.
-    pub machine: String,
+    /// Why: reads on from the file's name.
+    pub reason: String,
 }
 
 impl fmt::Display for OutputReport {
@@ -99,10 +114,22 @@ impl fmt::Display for Patched {
             output,
             path,
             runpath,
+            has_new_interpreter,
+            added,
+            opened,
             rung,
             architectures,
         } = self;
         write!(f, "{output}: {path}: RUNPATH {runpath} ({rung})")?;
+        if *has_new_interpreter {
+            f.write_str(", interpreter set")?;
+        }
+        if !added.is_empty() {
+            write!(f, ", needs {}, too", added.join(" "))?;
+        }
+        if !opened.is_empty() {
+            write!(f, ", may open {}", opened.join(" "))?;
+        }
         match architectures.as_deref() {
             Some([]) => Ok(()),
             Some(architectures) => write!(f, ", device code for {}", architectures.join(" ")),
@@ -116,35 +143,15 @@ impl fmt::Display for LeftAlone {
         let LeftAlone {
             output,
             path,
-            machine,
+            reason,
         } = self;
-        write!(
-            f,
-            "{output}: {path}: left alone, it is for another machine ({machine})"
-        )
+        write!(f, "{output}: {path}: left alone, {reason}")
     }
 }
 
 impl Report {
-    pub(super) fn new(
-        plan: &Plan,
-        outputs: Vec<OutputReport>,
-        patched: Vec<Patched>,
-        left_alone: Vec<LeftAlone>,
-    ) -> Report {
-        Report {
-            package: plan.package.clone(),
-            version: plan.version.to_string(),
-            platform: plan.platform.to_string(),
-            variant: plan.variant.clone(),
-            archive: plan.archive.relative_path.clone(),
-            outputs,
-            patched,
-            left_alone,
-        }
-    }
-
-    /// The report as JSON: two spaces of indentation, keys sorted, ends with a line break.
+    /// The report as JSON: two spaces of indentation, keys sorted, ends with a line break. Keys stay as they are while
+    /// `reportVersion` does; new ones may come.
     pub fn to_json(&self) -> String {
         let outputs: serde_json::Map<String, Value> = self
             .outputs
@@ -156,6 +163,7 @@ impl Report {
                 )
             })
             .collect();
+        let place = |place: &Placement| json!({ "output": place.output.to_string(), "path": place.path.as_str() });
         let patched: Vec<Value> = self
             .patched
             .iter()
@@ -164,6 +172,9 @@ impl Report {
                     "output": file.output.to_string(),
                     "path": file.path.as_str(),
                     "runpath": file.runpath,
+                    "interpreter": file.has_new_interpreter.then_some("{interpreter}"),
+                    "addedNeeded": file.added,
+                    "opens": file.opened,
                     "rung": file.rung,
                     "architectures": file.architectures,
                 })
@@ -172,7 +183,7 @@ impl Report {
         let left_alone: Vec<Value> = self
             .left_alone
             .iter()
-            .map(|file| json!({ "output": file.output.to_string(), "path": file.path.as_str(), "machine": file.machine }))
+            .map(|file| json!({ "output": file.output.to_string(), "path": file.path.as_str(), "reason": file.reason }))
             .collect();
         let report = json!({
             "reportVersion": 1,
@@ -182,18 +193,23 @@ impl Report {
             "variant": self.variant,
             "archive": self.archive,
             "outputs": outputs,
+            "layout": self.layout,
+            "rewritten": self.rewritten.iter().map(place).collect::<Vec<_>>(),
             "patched": patched,
             "leftAlone": left_alone,
+            "audit": {
+                "capabilities": self.audited.capabilities,
+                "opensMissing": self.audited.opens_missing,
+                "hostInterpreters": self.audited.host_interpreters.iter().map(place).collect::<Vec<_>>(),
+                "hostPaths": self.audited.host_paths,
+            },
         });
         format!("{report:#}\n")
     }
 
-    /// Writes the report into `out`, the directory of that output.
+    /// Writes the report into `out`, the directory of that output, which has its `nix-support` already.
     pub(super) fn write(&self, out: &Path) -> Result<(), Error> {
-        let path = out.join(PATH);
-        let folder = path.parent().unwrap_or(out);
-        fs::create_dir_all(folder)
-            .map_err(|source| RealiseError::io("make the directory", folder, source))?;
+        let path = out.join(support::FOLDER).join(FILE);
         fs::write(&path, self.to_json())
             .map_err(|source| RealiseError::io("write the report", &path, source).into())
     }

@@ -6,15 +6,19 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::error::RealiseError;
+use super::layout::Layout;
 use super::links::{self, Target};
+use super::pkg_config;
 use super::references::References;
-use super::report::{self, OutputReport};
+use super::report::OutputReport;
 use super::stage::{Stage, move_file};
+use super::support;
 use super::tree::{Node, Tree};
 use crate::error::Error;
-use crate::plan::OutputName;
-use crate::plan::outputs::{Placement, place};
+use crate::plan::outputs::{Placement, derive, place};
+use crate::plan::{OutputName, Patterns, Plan};
 use crate::relpath::RelPath;
+use crate::text;
 
 /// Where everything goes. **Shape**: no two pieces have the same place, none is below a piece that is no directory.
 #[derive(Debug)]
@@ -45,20 +49,24 @@ pub(super) enum PieceKind {
 }
 
 impl Split {
-    /// Places everything in `tree`; `outputs` are the declared ones with their final paths. Links that cross outputs are added to `references`.
+    /// Places everything in `tree`, laid out as `layout` says, into the outputs of `plan`. What outputs refer to is added
+    /// to `references`.
     ///
     /// # Errors
-    /// Two paths land in one place; a link dangles, in the archive or once its target is spread over outputs.
+    /// Two paths land in one place, or in two that differ only in case; a link dangles, in the archive or once its target
+    /// is spread over outputs; an output gets nothing.
     pub(super) fn new(
         tree: &Tree,
-        outputs: &BTreeMap<OutputName, PathBuf>,
+        layout: &Layout,
+        plan: &Plan,
         references: &mut References,
     ) -> Result<Split, Error> {
-        let declared: BTreeSet<OutputName> = outputs.keys().copied().collect();
-        let homes = Homes::new(tree, &declared);
+        let homes = Homes::new(tree, layout, plan);
         let mut pieces = Vec::new();
         for (path, node) in tree.iter() {
-            let to = place(path, &declared);
+            let Some(to) = homes.place(path) else {
+                continue;
+            };
             let kind = match node {
                 Node::File => PieceKind::File,
                 Node::Directory { is_empty: true } => PieceKind::EmptyDirectory,
@@ -66,7 +74,7 @@ impl Split {
                 Node::Link { target } => {
                     let (output, location) = homes.of_target(tree, path, target)?;
                     references.add(to.output, output, to.path.as_str(), target);
-                    PieceKind::Link(link_text(outputs, &to, output, &location)?)
+                    PieceKind::Link(link_text(&plan.outputs, &to, output, &location)?)
                 }
             };
             pieces.push(Piece {
@@ -75,7 +83,9 @@ impl Split {
                 kind,
             });
         }
+        pieces.extend(pkg_config::aliases(&pieces));
         check_places(&pieces)?;
+        check_outputs(&pieces, plan)?;
         Ok(Split { pieces })
     }
 
@@ -158,30 +168,71 @@ fn link_text(
     }
 }
 
-/// Which outputs the content of each directory goes to, the top included (as `""`).
-struct Homes<'a> {
-    declared: &'a BTreeSet<OutputName>,
+/// Where everything goes, folders included.
+pub(super) struct Homes<'a> {
+    layout: &'a Layout,
+    patterns: &'a Patterns,
+    declared: BTreeSet<OutputName>,
+    /// Which outputs the content of each folder of the archive goes to, the top included (as `""`).
     spread: BTreeMap<String, BTreeSet<OutputName>>,
 }
 
 impl<'a> Homes<'a> {
-    fn new(tree: &Tree, declared: &'a BTreeSet<OutputName>) -> Homes<'a> {
-        let mut spread: BTreeMap<String, BTreeSet<OutputName>> = BTreeMap::new();
+    pub(super) fn new(tree: &Tree, layout: &'a Layout, plan: &'a Plan) -> Homes<'a> {
+        let mut homes = Homes {
+            layout,
+            patterns: &plan.extras.patterns,
+            declared: plan.outputs.keys().copied().collect(),
+            spread: BTreeMap::new(),
+        };
         for (path, node) in tree.iter() {
             if matches!(node, Node::Directory { is_empty: false }) {
                 continue;
             }
-            let output = place(path, declared).output;
+            let Some(Placement { output, .. }) = homes.place(path) else {
+                continue;
+            };
             let mut folder = path.as_str();
             loop {
                 folder = folder.rsplit_once('/').map_or("", |(parent, _)| parent);
-                spread.entry(folder.to_owned()).or_default().insert(output);
+                homes
+                    .spread
+                    .entry(folder.to_owned())
+                    .or_default()
+                    .insert(output);
                 if folder.is_empty() {
                     break;
                 }
             }
         }
-        Homes { declared, spread }
+        homes
+    }
+
+    /// Where `path` of the archive goes; `None` when it is left out.
+    fn place(&self, path: &RelPath) -> Option<Placement> {
+        let path = self.layout.place(path)?;
+        Some(Placement {
+            output: place(path, &self.declared, self.patterns),
+            path: path.clone(),
+        })
+    }
+
+    /// Where the file, folder or link `path` of the archive is found in the end; `None` when it is left out, or a folder
+    /// that is spread over outputs.
+    pub(super) fn locate(&self, tree: &Tree, path: &RelPath) -> Option<Placement> {
+        let placement = self.place(path)?;
+        if !matches!(tree.node(path), Some(Node::Directory { is_empty: false })) {
+            return Some(placement);
+        }
+        let spread = self.spread.get(path.as_str())?;
+        match (spread.contains(&placement.output), spread.first()) {
+            (true, _) => Some(placement),
+            (false, Some(only)) if spread.len() == 1 => Some(Placement {
+                output: *only,
+                path: placement.path,
+            }),
+            (false, _) => None,
+        }
     }
 
     /// The output and the path in it (empty: the top) that the link `link` must lead to.
@@ -195,31 +246,31 @@ impl<'a> Homes<'a> {
             link: link.to_string(),
             target: target.to_owned(),
         };
-        let path = match links::named(tree, link, target).ok_or_else(dangling)? {
+        let named = links::named(tree, link, target).ok_or_else(dangling)?;
+        let path = match named {
             // The report lies in `out`, so that there always is one.
             Target::Top => return Ok((OutputName::Out, String::new())),
+            // A link that is left out stands for what it leads to.
+            Target::Path(path) if self.layout.place(&path).is_none() => {
+                match links::end(tree, link, target).ok_or_else(dangling)? {
+                    Target::Top => return Ok((OutputName::Out, String::new())),
+                    Target::Path(path) => path,
+                }
+            }
             Target::Path(path) => path,
         };
-        let Placement {
-            output,
-            path: location,
-        } = place(&path, self.declared);
-        if !matches!(tree.node(&path), Some(Node::Directory { is_empty: false })) {
-            return Ok((output, location.to_string()));
+        if self.layout.place(&path).is_none() {
+            return Err(dangling().into());
         }
-        let spread = self.spread.get(path.as_str()).cloned().unwrap_or_default();
-        let mut others = spread.iter();
-        match (spread.contains(&output), others.next(), others.next()) {
-            (true, ..) => Ok((output, location.to_string())),
-            (false, Some(only), None) => Ok((*only, location.to_string())),
-            (false, ..) => {
-                let outputs: Vec<String> =
-                    spread.iter().map(|output| format!("`{output}`")).collect();
-                let outputs = outputs.join(", ");
+        match self.locate(tree, &path) {
+            Some(Placement { output, path }) => Ok((output, path.to_string())),
+            None => {
+                let spread = self.spread.get(path.as_str()).into_iter().flatten();
+                let outputs: Vec<String> = spread.map(|output| format!("`{output}`")).collect();
                 Err(RealiseError::LinkToSplit {
                     link: link.to_string(),
                     target: target.to_owned(),
-                    outputs,
+                    outputs: outputs.join(", "),
                 }
                 .into())
             }
@@ -228,14 +279,14 @@ impl<'a> Homes<'a> {
 }
 
 /// # Errors
-/// Two pieces have the same place, one lies below another that is no directory, or one is where the report or the
-/// unpacked archive is.
+/// Two pieces have the same place, one lies below another that is no directory, or one is where this program puts
+/// something of its own; two places differ only in case.
 fn check_places(pieces: &[Piece]) -> Result<(), Error> {
     let mut taken: BTreeMap<(OutputName, &str), &str> = BTreeMap::new();
-    taken.insert(
-        (OutputName::Out, report::PATH),
-        "the report of this program",
-    );
+    let outputs: BTreeSet<OutputName> = pieces.iter().map(|piece| piece.to.output).collect();
+    for output in outputs.into_iter().chain([OutputName::Out]) {
+        taken.insert((output, support::FOLDER), "the folder of this program");
+    }
     taken.insert(
         (OutputName::Out, super::UNPACKED),
         "the folder of the unpacked archive",
@@ -250,15 +301,9 @@ fn check_places(pieces: &[Piece]) -> Result<(), Error> {
             return Err(collision(*output, path, first, &piece.from));
         }
     }
+    let mut spellings: BTreeMap<(OutputName, String), (&str, &RelPath)> = BTreeMap::new();
     for piece in pieces {
         let Placement { output, path } = &piece.to;
-        let holds_report = *output == OutputName::Out
-            && Path::new(report::PATH).starts_with(path)
-            && piece.kind != PieceKind::EmptyDirectory;
-        if holds_report {
-            let first = "the report of this program";
-            return Err(collision(*output, path, first, &piece.from));
-        }
         let mut above = match piece.kind {
             PieceKind::EmptyDirectory => Some(path.as_str()),
             _ => path.as_str().rsplit_once('/').map(|(parent, _)| parent),
@@ -269,8 +314,65 @@ fn check_places(pieces: &[Piece]) -> Result<(), Error> {
             }
             above = folder.rsplit_once('/').map(|(parent, _)| parent);
         }
+        let mut part = Some(path.as_str());
+        while let Some(spelling) = part {
+            let (first, of) = *spellings
+                .entry((*output, spelling.to_lowercase()))
+                .or_insert((spelling, &piece.from));
+            if first != spelling {
+                return Err(RealiseError::CaseCollision {
+                    output: *output,
+                    first: of.to_string(),
+                    second: piece.from.to_string(),
+                }
+                .into());
+            }
+            part = spelling.rsplit_once('/').map(|(parent, _)| parent);
+        }
     }
     Ok(())
+}
+
+/// # Errors
+/// One of the plan's outputs has nothing in it. `out` and `dev` need nothing: they lead to the others.
+fn check_outputs(pieces: &[Piece], plan: &Plan) -> Result<(), Error> {
+    let content = || {
+        pieces
+            .iter()
+            .filter(|piece| piece.kind != PieceKind::EmptyDirectory)
+    };
+    let filled: BTreeSet<OutputName> = content().map(|piece| piece.to.output).collect();
+    let may_be_empty = [OutputName::Out, OutputName::Dev];
+    let empty: Vec<OutputName> = plan
+        .outputs
+        .keys()
+        .filter(|output| !filled.contains(output) && !may_be_empty.contains(output))
+        .copied()
+        .collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let mut folders: BTreeMap<&str, u64> = BTreeMap::new();
+    for piece in content() {
+        let path = piece.to.path.as_str();
+        let folder = path.split_inclusive('/').next().unwrap_or(path);
+        *folders.entry(folder).or_default() += 1;
+    }
+    Err(RealiseError::EmptyOutputs {
+        package: plan.package.clone(),
+        empty,
+        derived: derive(content().map(|piece| &piece.to.path))
+            .into_iter()
+            .collect(),
+        content: folders
+            .into_iter()
+            .map(|(folder, count)| match folder.ends_with('/') {
+                true => format!("{} ({count})", text::quote(folder)),
+                false => text::quote(folder),
+            })
+            .collect(),
+    }
+    .into())
 }
 
 fn collision(output: OutputName, to: &RelPath, first: &str, second: &RelPath) -> Error {
@@ -298,8 +400,20 @@ mod tests {
 
     fn split(lines: &[&str], names: &[OutputName]) -> Result<Vec<String>, String> {
         let mut references = References::default();
-        let split = Split::new(&Tree::sample(lines), &outputs(names), &mut references)
-            .map_err(|error| error.render())?;
+        let tree = Tree::sample(lines);
+        let layout = Layout::new(&tree, None).map_err(|error| error.render())?;
+        let derived = derive(tree.iter().filter_map(|(path, node)| match node {
+            Node::Directory { .. } => None,
+            _ => layout.place(path),
+        }));
+        let names: Vec<_> = names
+            .iter()
+            .filter(|name| derived.contains(name))
+            .copied()
+            .collect();
+        let plan = Plan::sample(outputs(&names));
+        let split =
+            Split::new(&tree, &layout, &plan, &mut references).map_err(|error| error.render())?;
         let shown = split.pieces().iter().map(
             |Piece {
                  to: Placement { output, path },
@@ -379,15 +493,19 @@ mod tests {
             ),
             (
                 &["nix-support/cuda-redist.json"],
-                "nix-support/cuda-redist.json: expected one path for `nix-support/cuda-redist.json` of the output `out`, found `the report of this program`",
+                "nix-support/cuda-redist.json: expected one path for `nix-support/cuda-redist.json` of the output `out`, found `the folder of this program`",
             ),
             (
                 &["nix-support -> share", "share/x"],
-                "nix-support: expected one path for `nix-support` of the output `out`, found `the report of this program`",
+                "nix-support: expected one path for `nix-support` of the output `out`, found `the folder of this program` and `nix-support`",
             ),
             (
                 &[".cuda-redist-unpacked/LICENSE", "LICENSE"],
                 ".cuda-redist-unpacked/LICENSE: expected one path for `.cuda-redist-unpacked/LICENSE` of the output `out`, found `the folder of the unpacked archive`",
+            ),
+            (
+                &["include/CRT/x.h", "include/crt/y.h"],
+                "include/crt/y.h: expected paths that differ in more than case, found `include/CRT/x.h` and `include/crt/y.h` in the output `include`",
             ),
             (
                 &["bin/x -> ../lib/x", "lib/x", "lib/y -> ../bin/z", "bin/z"],
@@ -425,5 +543,24 @@ mod tests {
                 "out: nvvm/x.pc",
             ]
         );
+    }
+
+    #[test]
+    fn outputs_without_content_are_refused() {
+        let tree = Tree::sample(&["lib/libx.so.1", "lib/y/", "LICENSE", "bin/"]);
+        let layout = Layout::new(&tree, None).unwrap();
+        let declared = [
+            OutputName::Out,
+            OutputName::Bin,
+            OutputName::Dev,
+            OutputName::Lib,
+            OutputName::Static,
+        ];
+        let plan = Plan::sample(outputs(&declared));
+        let error = Split::new(&tree, &layout, &plan, &mut References::default());
+        insta::assert_snapshot!(error.unwrap_err().render(), @"
+        foo: expected something in each output, found nothing for `bin`, `static`; there is `LICENSE`, `lib/` (1)
+        hint: declare the outputs that this archive has something for: `out`, `lib`
+        ");
     }
 }

@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tempfile::TempDir;
 
 use super::error::RealiseError;
 use crate::error::Error;
 use crate::plan::OutputName;
+
+/// The one modification time of everything: what Nix sets in its store.
+const MTIME_SECONDS: i64 = 1;
 
 /// Where outputs grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +24,14 @@ pub enum Staging {
     InPlace,
     /// In hidden directories beside their final paths, renamed at the end: whoever sees an output sees all of it.
     Beside,
+    /// In a hidden directory among the temporary ones, removed at the end: to see what would be made.
+    Discard,
 }
 
 /// The outputs of a plan while they are being made. Dropped without [`Stage::commit`] it removes all of them.
 pub(super) struct Stage {
     outputs: BTreeMap<OutputName, Output>,
+    staging: Staging,
     is_complete: bool,
 }
 
@@ -49,10 +57,11 @@ impl Stage {
     ) -> Result<Stage, Error> {
         let mut stage = Stage {
             outputs: BTreeMap::new(),
+            staging,
             is_complete: false,
         };
         for (output, path) in outputs {
-            if path.symlink_metadata().is_ok() {
+            if staging != Staging::Discard && path.symlink_metadata().is_ok() {
                 return Err(RealiseError::OutputExists {
                     output: *output,
                     path: path.clone(),
@@ -61,7 +70,8 @@ impl Stage {
             }
             let hidden = match staging {
                 Staging::InPlace => None,
-                Staging::Beside => Some(hidden_beside(path)?),
+                Staging::Beside => Some(hidden_in(path.parent().unwrap_or(path))?),
+                Staging::Discard => Some(hidden_in(&std::env::temp_dir())?),
             };
             let dir = hidden
                 .as_ref()
@@ -92,24 +102,115 @@ impl Stage {
         }
     }
 
-    /// Moves every output to its final path.
+    /// Where each output grows, and where it will be.
+    pub(super) fn dirs(&self) -> impl Iterator<Item = (OutputName, &Path, &Path)> {
+        self.outputs
+            .iter()
+            .map(|(name, output)| (*name, output.dir.as_path(), output.path.as_path()))
+    }
+
+    /// Gives everything the modes and the time that Nix gives to what is in its store, so that the same plan makes the same
+    /// outputs whoever carries it out, and moves every output to its final path: `out`, which has the report, last.
     ///
     /// # Errors
-    /// One cannot be moved; then none is left.
+    /// Something cannot be changed or moved; then no output is left.
     pub(super) fn commit(mut self) -> Result<(), Error> {
-        for output in self
-            .outputs
-            .values_mut()
-            .filter(|output| !output.is_in_place)
-        {
-            fs::rename(&output.dir, &output.path).map_err(|source| {
-                RealiseError::io("move the finished output to", &output.path, source)
-            })?;
-            output.is_in_place = true;
+        if self.staging == Staging::Discard {
+            return Ok(());
+        }
+        for output in self.outputs.values() {
+            settle_files(&output.dir)?;
+        }
+        // A directory without the right to write cannot be moved, so directories come afterwards.
+        for output in self.outputs.values_mut().rev() {
+            if !output.is_in_place {
+                fs::rename(&output.dir, &output.path).map_err(|source| {
+                    RealiseError::io("move the finished output to", &output.path, source)
+                })?;
+                output.is_in_place = true;
+            }
+            settle_directories(&output.path)?;
         }
         self.is_complete = true;
         Ok(())
     }
+}
+
+/// Files and links below `folder`: read-only, and from the epoch's first second.
+fn settle_files(folder: &Path) -> Result<(), Error> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        let metadata = look_at(&path)?;
+        if metadata.is_dir() {
+            settle_files(&path)?;
+            continue;
+        }
+        if metadata.is_file() {
+            let is_executable = metadata.permissions().mode() & 0o111 != 0;
+            set_mode(&path, if is_executable { 0o555 } else { 0o444 })?;
+        }
+        set_time(&path)?;
+    }
+    Ok(())
+}
+
+/// `folder` and the folders below it.
+fn settle_directories(folder: &Path) -> Result<(), Error> {
+    for entry in entries(folder)? {
+        let path = entry.path();
+        if look_at(&path)?.is_dir() {
+            settle_directories(&path)?;
+        }
+    }
+    set_mode(folder, 0o555)?;
+    set_time(folder)
+}
+
+/// What lies in `folder`, in no order.
+pub(super) fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, Error> {
+    let failed = |source| RealiseError::io("read the directory", folder, source);
+    let entries = fs::read_dir(folder).map_err(failed)?;
+    Ok(entries.collect::<Result<_, _>>().map_err(failed)?)
+}
+
+fn look_at(path: &Path) -> Result<fs::Metadata, Error> {
+    let looked = path.symlink_metadata();
+    looked.map_err(|source| RealiseError::io("look at", path, source).into())
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|source| RealiseError::io("set the mode of", path, source).into())
+}
+
+fn set_time(path: &Path) -> Result<(), Error> {
+    let time = Timespec {
+        tv_sec: MTIME_SECONDS,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|source| RealiseError::io("set the time of", path, source.into()).into())
+}
+
+/// Removes `folder`, also where its directories are read-only already.
+fn remove(folder: &Path) {
+    // Nobody is left to tell: the error that brought us here is the one to report.
+    let _ = make_writable(folder);
+    let _ = fs::remove_dir_all(folder);
+}
+
+fn make_writable(folder: &Path) -> Result<(), Error> {
+    set_mode(folder, 0o755)?;
+    for entry in entries(folder)? {
+        if look_at(&entry.path())?.is_dir() {
+            make_writable(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Stage {
@@ -118,14 +219,12 @@ impl Drop for Stage {
             return;
         }
         for output in self.outputs.values().filter(|output| output.is_in_place) {
-            // Nobody is left to tell: the error that brought us here is the one to report.
-            let _ = fs::remove_dir_all(&output.path);
+            remove(&output.path);
         }
     }
 }
 
-fn hidden_beside(path: &Path) -> Result<TempDir, Error> {
-    let parent = path.parent().unwrap_or(path);
+fn hidden_in(parent: &Path) -> Result<TempDir, Error> {
     tempfile::Builder::new()
         .prefix(".cuda-redist-")
         .tempdir_in(parent)

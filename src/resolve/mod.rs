@@ -128,7 +128,8 @@ impl<D: Clone> Libraries<D> {
     ///
     /// Directories come before the host, so that a package that ships a library itself uses its own. Among several
     /// the smallest `rank` wins, then the one that was added first; `None` as rank takes a directory out (a folder of
-    /// stubs must never satisfy anything at run time). `allowed` are the names that the plan lets be missing.
+    /// stubs must never satisfy anything at run time). `allowed` are the names that the plan lets be missing; `*` in them stands for
+    /// any text.
     pub fn answer<K: Ord>(
         &self,
         machine: Abi,
@@ -154,7 +155,7 @@ impl<D: Clone> Libraries<D> {
         if let Some(host) = host(machine, soname) {
             return Answer::Host(host);
         }
-        if allowed.iter().any(|name| name == soname) {
+        if allowed.iter().any(|name| is_allowed(name, soname)) {
             return Answer::Host(Host::Allowed);
         }
         let mut other_machines: Vec<Abi> = usable.map(|(of, ..)| of).collect();
@@ -162,6 +163,17 @@ impl<D: Clone> Libraries<D> {
         other_machines.dedup();
         Answer::Missing { other_machines }
     }
+}
+
+/// Does `name` have the form that `pattern`, a name perhaps with conversions of `printf` in it, describes?
+pub fn is_like(pattern: &str, name: &str) -> bool {
+    matches(&printf_parts(pattern), name)
+}
+
+/// Is `soname` the name, or one of those that a name with `*` in it stands for?
+fn is_allowed(name: &str, soname: &str) -> bool {
+    let parts: Vec<String> = name.split('*').map(str::to_owned).collect();
+    matches(&parts, soname)
 }
 
 /// The literal texts before, between and behind the conversions of a format of `printf`.
@@ -231,6 +243,21 @@ mod tests {
         ] {
             let found: Vec<_> = libraries.names_like(pattern).collect();
             assert_eq!(found.join(" "), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn stars_stand_for_any_text() {
+        for (name, soname, expected) in [
+            ("libcuda.so.1", "libcuda.so.1", true),
+            ("libcuda.so.1", "libcuda.so.11", false),
+            ("libcuda.so*", "libcuda.so", true),
+            ("libcuda.so*", "libcuda.so.1", true),
+            ("libpython3.*.so.1.0", "libpython3.11.so.1.0", true),
+            ("libpython3.*.so.1.0", "libpython3.so.1.0", false),
+            ("*", "libx.so", true),
+        ] {
+            assert_eq!(is_allowed(name, soname), expected, "{name} {soname}");
         }
     }
 

@@ -10,6 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cuda_redist::plan::OutputName;
+use cuda_redist::relpath::RelPath;
 use cuda_redist::{elf, hash};
 use serde_json::{Value, json};
 
@@ -31,7 +33,7 @@ struct Package {
 }
 
 impl Package {
-    /// A package `name` for `platform` with this content, all ten outputs and no dependencies.
+    /// A package `name` for `platform` with this content, the outputs that follow from it, and no dependencies.
     fn new(name: &str, platform: &str, members: &[Member]) -> Package {
         let folder = dir();
         let top = format!("{name}-{platform}-1.2.3-archive");
@@ -62,9 +64,16 @@ impl Package {
             "driverPaths": [DRIVER],
             "dependencies": {},
             "allowedMissing": [],
-            "outputs": OUTPUTS.map(|name| (name, folder.path().join(name))).into_iter().collect::<BTreeMap<_, _>>(),
+            "outputs": derived(members).map(|name| (name.to_string(), folder.path().join(name.as_str()))).collect::<BTreeMap<_, _>>(),
         });
         Package { folder, plan }
+    }
+
+    /// The same with these outputs.
+    fn with_outputs(mut self, outputs: &[&str]) -> Package {
+        let paths = outputs.iter().map(|name| (*name, self.output(name)));
+        self.plan["outputs"] = json!(paths.collect::<BTreeMap<_, _>>());
+        self
     }
 
     /// The final path of `output`.
@@ -77,15 +86,23 @@ impl Package {
         PathBuf::from(self.plan["src"].as_str().expect("plans have a source"))
     }
 
-    /// Runs the program on the plan.
+    /// Runs the program on the plan; it says what it does to each file.
     fn realise(&self) -> Ran {
+        self.run(&["--verbose"])
+    }
+
+    /// Runs the program on the plan with these flags.
+    fn run(&self, flags: &[&str]) -> Ran {
+        run(self.command().args(flags))
+    }
+
+    /// The program on the plan.
+    fn command(&self) -> Command {
         let file = self.folder.path().join("plan.json");
         std::fs::write(&file, self.plan.to_string()).expect("the plan is written");
-        run(Command::new(program())
-            .arg("realise")
-            .arg("--plan")
-            .arg(&file)
-            .env_clear())
+        let mut command = Command::new(program());
+        command.arg("realise").arg("--plan").arg(&file).env_clear();
+        command
     }
 
     /// What lies beside the archive and the plan, hidden things too, sorted.
@@ -109,6 +126,19 @@ impl Package {
             .expect("an ELF file")
             .runpath
     }
+}
+
+/// The outputs that have something in them, and `dev`.
+fn derived(members: &[Member]) -> impl Iterator<Item = OutputName> {
+    let paths: Vec<RelPath> = members
+        .iter()
+        .map(|member| member.path.replace("pkg-config/", "share/pkgconfig/"))
+        .map(|path| RelPath::new(&path).expect("paths of members are sound"))
+        .collect();
+    let derived = cuda_redist::plan::outputs::derive(&paths);
+    OutputName::ALL
+        .into_iter()
+        .filter(move |name| derived.contains(name) || *name == OutputName::Dev)
 }
 
 /// One line for each path below `root`, sorted: `0755 lib/x`, `link lib/x -> y`, `dir  lib`, with the RUNPATH of ELF

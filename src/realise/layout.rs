@@ -1,0 +1,322 @@
+//! How a package is laid out: what NVIDIA puts elsewhere than build systems look for it, before anything is split.
+//!
+//! | in the archive | as laid out |
+//! |---|---|
+//! | `lib -> targets/x86_64-linux-gnu/lib` and the folder it leads to (TensorRT) | `lib/`, a folder |
+//! | links below `targets/x86_64-linux-gnu/` to what lies at the top | nothing |
+//! | `lib64/` | `lib/` |
+//! | `lib/12.9/`, or else `lib/12/`, for a set of CUDA 12.9.1 | `lib/` |
+//! | the folders for other releases of CUDA beside it | nothing |
+//! | `pkg-config/`, `pkgconfig/` | `share/pkgconfig/` |
+//!
+//! Source: nixpkgs `buildRedist` (`unpackCudaLibSubdir`, the moving of `pkg-config`), its fixup of TensorRT, and stdenv's
+//! `moveLib64`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::RealiseError;
+use super::links::{self, Target};
+use super::tree::{Node, Tree};
+use crate::error::Error;
+use crate::manifest::Version;
+use crate::relpath::RelPath;
+
+/// Where each path of an archive lies in the package, before it is split into outputs.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    /// What is not here is left out.
+    places: BTreeMap<RelPath, RelPath>,
+    /// What was changed, a line for each change.
+    notes: Vec<String>,
+}
+
+impl Layout {
+    /// Lays out `tree` for a set of the release `cuda` (`None`: for no particular one).
+    ///
+    /// # Errors
+    /// There are folders of libraries for several releases of CUDA, but none for this one.
+    pub(super) fn new(tree: &Tree, cuda: Option<&Version>) -> Result<Layout, Error> {
+        let mut moves = Moves::new(tree);
+        moves.resolve_targets(tree);
+        moves.rename_folder("lib64", "lib");
+        moves.choose_release(cuda)?;
+        for folder in ["pkg-config", "pkgconfig"] {
+            moves.rename_folder(folder, "share/pkgconfig");
+        }
+        let mut places = BTreeMap::new();
+        for (path, to) in moves.places {
+            // Parts of good paths put together are one; a longer one than allowed is refused.
+            let to = RelPath::new(&to).map_err(|_| RealiseError::Name {
+                path: path.as_str().into(),
+            })?;
+            places.insert(path.clone(), to);
+        }
+        Ok(Layout {
+            places,
+            notes: moves.notes,
+        })
+    }
+
+    /// Where `path` of the archive lies; `None` when it is left out.
+    pub(super) fn place(&self, path: &RelPath) -> Option<&RelPath> {
+        self.places.get(path)
+    }
+
+    /// What was changed, a line for each change.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+struct Moves<'t> {
+    places: BTreeMap<&'t RelPath, String>,
+    /// The real folders of the archive.
+    folders: BTreeSet<&'t RelPath>,
+    notes: Vec<String>,
+}
+
+impl<'t> Moves<'t> {
+    fn new(tree: &'t Tree) -> Moves<'t> {
+        let places = tree.iter().map(|(path, _)| (path, path.to_string()));
+        let is_folder = |node: &Node| matches!(node, Node::Directory { .. });
+        let folders = tree.iter().filter(|(_, node)| is_folder(node));
+        Moves {
+            places: places.collect(),
+            folders: folders.map(|(path, _)| path).collect(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Links at the top into `targets` become the folders that they lead to.
+    fn resolve_targets(&mut self, tree: &Tree) {
+        for (path, node) in tree.iter().filter(|(path, _)| is_at_top(path)) {
+            let Node::Link { target } = node else {
+                continue;
+            };
+            let Some(Target::Path(folder)) = links::end(tree, path, target) else {
+                continue;
+            };
+            if folder.as_str().starts_with("targets/") && self.folders.contains(&folder) {
+                self.places.remove(path);
+                self.move_below(folder.as_str(), path.as_str());
+                self.notes.push(format!(
+                    "`{path}` is a folder now, it was a link to `{folder}`"
+                ));
+            }
+        }
+        // What leads from there back to the top is of no use where the folders are at the top themselves.
+        let leads_back = |path: &RelPath, node: &Node| match node {
+            Node::Link { target } => matches!(
+                links::end(tree, path, target),
+                Some(Target::Path(end)) if is_at_top(&end)
+            ),
+            _ => false,
+        };
+        for (path, node) in tree.iter() {
+            let is_in_target =
+                path.as_str().starts_with("targets/") && path.components().count() == 3;
+            if is_in_target && leads_back(path, node) {
+                self.places.remove(path);
+            }
+        }
+    }
+
+    /// Everything in the folder `from`, as laid out so far, goes to `to`.
+    fn rename_folder(&mut self, from: &str, to: &str) {
+        let is_folder = self
+            .folders
+            .iter()
+            .any(|path| self.places.get(path).is_some_and(|place| place == from));
+        if is_folder {
+            self.move_below(from, to);
+            self.notes.push(format!("`{from}` is `{to}` now"));
+        }
+    }
+
+    /// Of the folders below `lib` that are named after releases of CUDA the best one becomes `lib`.
+    fn choose_release(&mut self, cuda: Option<&Version>) -> Result<(), Error> {
+        let releases: BTreeSet<String> = self
+            .folders
+            .iter()
+            .filter_map(|path| self.places.get(path)?.strip_prefix("lib/"))
+            .filter(|name| is_release(name))
+            .map(str::to_owned)
+            .collect();
+        if releases.is_empty() {
+            return Ok(());
+        }
+        let Some(chosen) = choose(&releases, cuda)? else {
+            let all: Vec<&str> = releases.iter().map(String::as_str).collect();
+            self.notes.push(format!(
+                "`lib` has folders for CUDA {} and the plan no `cudaVersion` to choose one: all are kept",
+                all.join(", ")
+            ));
+            return Ok(());
+        };
+        for other in releases.iter().filter(|other| **other != chosen) {
+            let folder = format!("lib/{other}");
+            self.places.retain(|_, place| !is_in(place, &folder));
+            self.notes
+                .push(format!("`{folder}` is left out, it is for another CUDA"));
+        }
+        self.move_below(&format!("lib/{chosen}"), "lib");
+        self.notes.push(format!("`lib/{chosen}` is `lib` now"));
+        Ok(())
+    }
+
+    fn move_below(&mut self, from: &str, to: &str) {
+        for place in self.places.values_mut() {
+            if is_in(place, from)
+                && let Some(rest) = place.strip_prefix(from)
+            {
+                *place = format!("{to}{rest}");
+            }
+        }
+    }
+}
+
+/// The folder for `cuda`; where no release is asked for, the only one.
+fn choose(releases: &BTreeSet<String>, cuda: Option<&Version>) -> Result<Option<String>, Error> {
+    let Some(cuda) = cuda else {
+        let only = releases.first().filter(|_| releases.len() == 1);
+        return Ok(only.cloned());
+    };
+    let text = cuda.to_string();
+    let mut parts = text.splitn(3, '.');
+    let major = parts.next().unwrap_or_default().to_owned();
+    let minor = format!("{major}.{}", parts.next().unwrap_or_default());
+    let wanted = [minor, major];
+    match wanted.iter().find(|name| releases.contains(*name)) {
+        Some(found) => Ok(Some(found.clone())),
+        None => Err(RealiseError::NoRelease {
+            cuda: text,
+            wanted: wanted.to_vec(),
+            found: releases.iter().cloned().collect(),
+        }
+        .into()),
+    }
+}
+
+fn is_at_top(path: &RelPath) -> bool {
+    !path.as_str().contains('/')
+}
+
+/// Is `path` the folder or something in it?
+fn is_in(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `12`, `11.0`: how NVIDIA names the folders.
+fn is_release(name: &str) -> bool {
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    match name.split_once('.') {
+        Some((major, minor)) => is_number(major) && is_number(minor),
+        None => is_number(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn laid(lines: &[&str], cuda: Option<&str>) -> Result<Vec<String>, String> {
+        let tree = Tree::sample(lines);
+        let cuda = cuda.map(|text| text.parse().unwrap());
+        let layout = Layout::new(&tree, cuda.as_ref()).map_err(|error| error.render())?;
+        let is_leaf = |node: &Node| !matches!(node, Node::Directory { is_empty: false });
+        let leaves = tree.iter().filter(|(_, node)| is_leaf(node));
+        Ok(leaves
+            .map(|(path, _)| match layout.place(path) {
+                Some(place) => format!("{path} => {place}"),
+                None => format!("{path} => nothing"),
+            })
+            .collect())
+    }
+
+    #[test]
+    fn tensorrt_has_real_folders() {
+        let lines = &[
+            "bin -> targets/x86_64-linux-gnu/bin",
+            "include/NvInfer.h",
+            "lib -> targets/x86_64-linux-gnu/lib",
+            "python/include -> ../include",
+            "samples/x.cpp",
+            "targets/x86_64-linux-gnu/bin/trtexec",
+            "targets/x86_64-linux-gnu/include -> ../../include",
+            "targets/x86_64-linux-gnu/lib/libnvinfer.so -> libnvinfer.so.10",
+            "targets/x86_64-linux-gnu/lib/libnvinfer.so.10",
+            "targets/x86_64-linux-gnu/samples -> ../../samples",
+        ];
+        assert_eq!(
+            laid(lines, None).unwrap(),
+            [
+                "bin => nothing",
+                "include/NvInfer.h => include/NvInfer.h",
+                "lib => nothing",
+                "python/include => python/include",
+                "samples/x.cpp => samples/x.cpp",
+                "targets/x86_64-linux-gnu/bin/trtexec => bin/trtexec",
+                "targets/x86_64-linux-gnu/include => nothing",
+                "targets/x86_64-linux-gnu/lib/libnvinfer.so => lib/libnvinfer.so",
+                "targets/x86_64-linux-gnu/lib/libnvinfer.so.10 => lib/libnvinfer.so.10",
+                "targets/x86_64-linux-gnu/samples => nothing",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_folder_for_the_release_of_cuda_becomes_lib() {
+        let lines = &[
+            "lib/10.2/libx.so",
+            "lib/11/libx.so",
+            "lib/11.0/libx.so",
+            "lib/12/libx.so",
+            "lib/cmake/x.cmake",
+        ];
+        for (cuda, chosen) in [("12.9.1", "12"), ("11.0.3", "11.0"), ("11.8.0", "11")] {
+            let laid = laid(lines, Some(cuda)).unwrap();
+            for line in laid {
+                let from = line.split(" => ").next().unwrap();
+                let expected = match from.split('/').nth(1) {
+                    Some("cmake") => "lib/cmake/x.cmake",
+                    Some(folder) if folder == chosen => "lib/libx.so",
+                    _ => "nothing",
+                };
+                assert_eq!(line, format!("{from} => {expected}"), "{cuda}");
+            }
+        }
+        assert_eq!(
+            laid(lines, Some("13.0.0")).unwrap_err(),
+            "lib: expected a folder `13.0` or `13` for CUDA 13.0.0, found `10.2`, `11`, `11.0`, `12`\n\
+            hint: choose a CUDA release that the archive has libraries for, or an archive for this release"
+        );
+        assert_eq!(
+            laid(lines, None).unwrap()[0],
+            "lib/10.2/libx.so => lib/10.2/libx.so"
+        );
+        assert_eq!(laid(&["lib/12/x"], None).unwrap(), ["lib/12/x => lib/x"]);
+    }
+
+    #[test]
+    fn folders_have_the_names_that_build_systems_look_for() {
+        for (line, expected) in [
+            ("lib64/libx.so", "lib64/libx.so => lib/libx.so"),
+            ("lib64/12/libx.so", "lib64/12/libx.so => lib/libx.so"),
+            (
+                "nvvm/lib64/libx.so",
+                "nvvm/lib64/libx.so => nvvm/lib64/libx.so",
+            ),
+            ("pkg-config/x.pc", "pkg-config/x.pc => share/pkgconfig/x.pc"),
+            ("pkgconfig/", "pkgconfig => share/pkgconfig"),
+            ("lib64", "lib64 => lib64"),
+            ("pkgconfig", "pkgconfig => pkgconfig"),
+            (
+                "lib/pkgconfig/x.pc",
+                "lib/pkgconfig/x.pc => lib/pkgconfig/x.pc",
+            ),
+        ] {
+            assert_eq!(laid(&[line], None).unwrap(), [expected]);
+        }
+    }
+}

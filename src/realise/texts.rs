@@ -1,0 +1,169 @@
+//! The files that build systems read, with the paths that things are found at after the split.
+
+use std::fs;
+use std::path::Path;
+
+use super::Event;
+use super::cmake;
+use super::error::RealiseError;
+use super::links::{self, Target};
+use super::pkg_config;
+use super::references::References;
+use super::split::{Homes, Piece, PieceKind, Split};
+use super::stage::Stage;
+use super::tree::Tree;
+use crate::error::Error;
+use crate::plan::outputs::Placement;
+use crate::plan::{OutputName, Plan};
+use crate::relpath::RelPath;
+
+/// The largest of NVIDIA's own has 30 kB; what is larger was not written for build systems.
+const TEXT_BYTES_MAX: u64 = 1 << 20;
+
+/// Rewrites the files of pkg-config and CMake in `stage` and says which ones. What they refer to is added to `references`.
+///
+/// # Errors
+/// The file system refuses.
+pub(super) fn rewrite(
+    plan: &Plan,
+    tree: &Tree,
+    homes: &Homes<'_>,
+    split: &Split,
+    stage: &Stage,
+    references: &mut References,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Vec<Placement>, Error> {
+    let mut rewritten = Vec::new();
+    for piece in split.pieces() {
+        if piece.kind != PieceKind::File {
+            continue;
+        }
+        let is_pkg_config = piece.from.as_str().ends_with(".pc");
+        if !is_pkg_config && !piece.from.as_str().ends_with(".cmake") {
+            continue;
+        }
+        let path = stage.dir(piece.to.output)?.join(&piece.to.path);
+        let Some(text) = read(&path)? else {
+            continue;
+        };
+        let mut finder = Finder {
+            plan,
+            tree,
+            homes,
+            piece,
+            references,
+        };
+        let new = if is_pkg_config {
+            let folder = piece.from.as_str().rsplit_once('/');
+            let folder = folder.map_or("", |(folder, _)| folder);
+            pkg_config::rewrite(&text, folder, &mut |path| finder.absolute(path))
+        } else {
+            cmake::rewrite(&text, piece.from.as_str(), &mut finder)
+        };
+        if new != text {
+            fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
+            let Placement { output, path } = &piece.to;
+            progress(Event::Detail(&format!("{output}: {path}: paths rewritten")));
+            rewritten.push(piece.to.clone());
+        }
+    }
+    Ok(rewritten)
+}
+
+/// The text; `None` when it is none, or too large.
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let failed = |source| RealiseError::io("read", path, source);
+    if fs::metadata(path).map_err(failed)?.len() > TEXT_BYTES_MAX {
+        return Ok(None);
+    }
+    Ok(String::from_utf8(fs::read(path).map_err(failed)?).ok())
+}
+
+/// Finds things for one file.
+struct Finder<'a> {
+    plan: &'a Plan,
+    tree: &'a Tree,
+    homes: &'a Homes<'a>,
+    piece: &'a Piece,
+    references: &'a mut References,
+}
+
+impl Finder<'_> {
+    /// Where `path` of the archive (empty: the top) is: the output, and the path there (empty: its top).
+    fn find(&self, path: &str) -> Option<(OutputName, String)> {
+        let own = self.piece.to.output;
+        let path = path.trim_matches('/');
+        if path.is_empty() {
+            return Some((own, String::new()));
+        }
+        // As the archive has it, else as NVIDIA installs it, or names the folder of libraries elsewhere.
+        let installed = path
+            .strip_prefix("targets/")
+            .map(|rest| rest.split_once('/').map_or("", |(_, rest)| rest));
+        let renamed = |path: &str| path.strip_prefix("lib64").map(|rest| format!("lib{rest}"));
+        let mut candidates = vec![path.to_owned()];
+        candidates.extend(installed.map(str::to_owned));
+        candidates.extend(renamed(installed.unwrap_or(path)));
+        candidates.iter().find_map(|path| self.locate(path))
+    }
+
+    fn locate(&self, path: &str) -> Option<(OutputName, String)> {
+        // Links to folders are followed, also where the last part is one that is left out.
+        let top = RelPath::new("top").ok()?;
+        let found = links::named(self.tree, &top, path)?;
+        let path = match found {
+            Target::Top => return Some((self.piece.to.output, String::new())),
+            Target::Path(path) => path,
+        };
+        let found = self.homes.locate(self.tree, &path);
+        let found = found.or_else(|| match links::end(self.tree, &top, path.as_str())? {
+            Target::Top => None,
+            Target::Path(path) => self.homes.locate(self.tree, &path),
+        });
+        found.map(|Placement { output, path }| (output, path.to_string()))
+    }
+
+    /// The final path of what is found; a reference when it lies in another output.
+    fn absolute(&mut self, path: &str) -> Option<String> {
+        let (output, location) = self.find(path)?;
+        let root = self.plan.outputs.get(&output)?.to_str()?;
+        let Placement {
+            output: own,
+            path: file,
+        } = &self.piece.to;
+        self.references.add(*own, output, file.as_str(), path);
+        Some(match location.as_str() {
+            "" => root.to_owned(),
+            location => format!("{root}/{location}"),
+        })
+    }
+}
+
+impl cmake::Places for Finder<'_> {
+    fn elsewhere(&mut self, path: &str) -> Option<String> {
+        let (output, location) = self.find(path)?;
+        if output == self.piece.to.output && location == path {
+            return None;
+        }
+        self.absolute(path)
+    }
+
+    fn others(&mut self) -> Vec<String> {
+        let own = &self.piece.to;
+        let mut others = Vec::new();
+        for output in [OutputName::Include, OutputName::Lib] {
+            if let Some(root) = self
+                .plan
+                .outputs
+                .get(&output)
+                .and_then(|path| path.to_str())
+                && output != own.output
+            {
+                self.references
+                    .add(own.output, output, own.path.as_str(), "find");
+                others.push(root.to_owned());
+            }
+        }
+        others
+    }
+}
