@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use serde::Serialize;
-
 use super::{Folder, IndexError, Listed};
 use crate::archive;
 use crate::error::Error;
@@ -27,12 +25,6 @@ const NAMES: [(OutputName, &str); 10] = [
     (OutputName::Static, "static"),
     (OutputName::Stubs, "stubs"),
 ];
-
-/// What a feature manifest says of one archive.
-#[derive(Serialize)]
-struct Features {
-    outputs: Vec<&'static str>,
-}
 
 impl Folder {
     /// The feature manifest that goes with [`Folder::manifest`]: pretty JSON with a line break at its end, sorted. Each archive
@@ -57,12 +49,12 @@ impl Folder {
                 .or_insert(found);
             unpacked(listed.size_bytes);
         }
-        let named: BTreeMap<&str, BTreeMap<&str, Features>> = packages
+        let named: BTreeMap<&str, BTreeMap<&str, BTreeMap<&str, Vec<&str>>>> = packages
             .into_iter()
             .map(|(package, platforms)| {
-                let platforms = platforms
-                    .into_iter()
-                    .map(|(platform, outputs)| (platform, Features::of(&outputs)));
+                let platforms = platforms.into_iter().map(|(platform, outputs)| {
+                    (platform, BTreeMap::from([("outputs", names(&outputs))]))
+                });
                 (package, platforms.collect())
             })
             .collect();
@@ -75,13 +67,10 @@ impl Folder {
     }
 }
 
-impl Features {
-    fn of(outputs: &BTreeSet<OutputName>) -> Features {
-        let names = NAMES.iter().filter(|(output, _)| outputs.contains(output));
-        Features {
-            outputs: names.map(|(_, name)| *name).collect(),
-        }
-    }
+/// The outputs as feature manifests name and order them.
+fn names(outputs: &BTreeSet<OutputName>) -> Vec<&'static str> {
+    let there = NAMES.iter().filter(|(output, _)| outputs.contains(output));
+    there.map(|(_, name)| *name).collect()
 }
 
 /// The outputs that a package made of the archive has.
@@ -113,7 +102,7 @@ fn derive(paths: &[RelPath]) -> BTreeSet<OutputName> {
         .filter_map(|path| Some(of_release(path)?.0))
         .collect();
     let found = if releases.is_empty() {
-        holding(paths)
+        outputs::derive(paths)
     } else {
         releases
             .into_iter()
@@ -127,7 +116,7 @@ fn derive(paths: &[RelPath]) -> BTreeSet<OutputName> {
                         None => Some(path.clone()),
                     })
                     .collect();
-                holding(&laid_out)
+                outputs::derive(&laid_out)
             })
             .reduce(|all, outputs| all.intersection(&outputs).copied().collect())
             .unwrap_or_default()
@@ -136,13 +125,6 @@ fn derive(paths: &[RelPath]) -> BTreeSet<OutputName> {
         .contains(&OutputName::Include)
         .then_some(OutputName::Dev);
     found.into_iter().chain(dev).collect()
-}
-
-/// The outputs that have something in them when everything goes to its best one, and `out`.
-fn holding(paths: &[RelPath]) -> BTreeSet<OutputName> {
-    let all = BTreeSet::from(OutputName::ALL);
-    let found = paths.iter().map(|path| outputs::place(path, &all).output);
-    found.chain([OutputName::Out]).collect()
 }
 
 /// The release of CUDA, and the rest of the path, of what is in `lib/12/` or `lib/11.0/`.
@@ -183,7 +165,7 @@ mod tests {
             .iter()
             .map(|path| RelPath::new(path).unwrap())
             .collect();
-        Features::of(&derive(&paths)).outputs.join(" ")
+        names(&derive(&paths)).join(" ")
     }
 
     #[test]
@@ -226,9 +208,8 @@ mod tests {
 
     #[test]
     fn every_output_has_a_name() {
-        let all = Features::of(&OutputName::ALL.into_iter().collect());
         assert_eq!(
-            all.outputs,
+            names(&OutputName::ALL.into_iter().collect()),
             [
                 "out", "bin", "dev", "doc", "include", "lib", "python", "sample", "static", "stubs"
             ]
