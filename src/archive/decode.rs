@@ -1,10 +1,71 @@
 //! From a file to the bytes of a tar archive: the format by its magic, the decompressor, the cap on its output.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::thread;
+
+use liblzma::bufread::XzDecoder;
+use liblzma::stream::MtStreamBuilder;
 
 use super::entry::Refusal;
-use super::limits;
+use super::{Watch, limits};
+
+/// What an .xz stream starts with.
+const XZ_MAGIC: &[u8; 6] = b"\xfd7zXZ\0";
+
+/// The .xz format, 2.1.1.2: the checks that the decoder knows, CRC-32, CRC-64 and SHA-256. It would not compare others.
+const XZ_CHECKS: [u8; 3] = [1, 4, 10];
+
+/// The bytes of an archive, from the first one; where the file itself is positioned does not matter.
+pub(super) struct Input<'a> {
+    file: &'a File,
+    position: u64,
+    watch: Watch<'a>,
+}
+
+impl<'a> Input<'a> {
+    /// Calls `watch` before each read.
+    pub(super) fn new(file: &'a File, watch: Watch<'a>) -> Input<'a> {
+        Input {
+            file,
+            position: 0,
+            watch,
+        }
+    }
+
+    /// The size of the file.
+    pub(super) fn size_bytes(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// The same bytes from the first one again.
+    pub(super) fn again(&self) -> Input<'a> {
+        Input::new(self.file, self.watch)
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (self.watch)(self.position)?;
+        let count = self.file.read_at(buffer, self.position)?;
+        let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
+        self.position = self.position.saturating_add(count_bytes);
+        Ok(count)
+    }
+}
+
+impl Seek for Input<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(offset) => self.size_bytes()?.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
 
 /// What a file is, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +91,12 @@ impl Format {
         }
     }
 
-    /// Recognises the file and rewinds it.
-    pub(super) fn of(mut file: &File) -> Result<Format, Refusal> {
-        file.seek(SeekFrom::Start(0)).map_err(Refusal::read)?;
+    /// Recognises the archive.
+    pub(super) fn of(input: &Input<'_>) -> Result<Format, Refusal> {
         let mut head = Vec::new();
-        file.take(512)
-            .read_to_end(&mut head)
-            .map_err(Refusal::read)?;
-        file.seek(SeekFrom::Start(0)).map_err(Refusal::read)?;
-        if head.starts_with(b"\xfd7zXZ\0") {
+        let mut start = input.again().take(512);
+        start.read_to_end(&mut head).map_err(Refusal::read)?;
+        if head.starts_with(XZ_MAGIC) {
             Ok(Format::TarXz)
         } else if head.starts_with(b"\x1f\x8b") {
             Ok(Format::TarGz)
@@ -67,29 +125,134 @@ fn unknown(head: &[u8]) -> Refusal {
     Refusal::Format { found, html }
 }
 
-/// The bytes of the tar archive in `file`, at most `limit` of them.
+/// The bytes of the tar archive in `input`, at most `limit` of them.
 ///
 /// Concatenated streams are read one after the other; what follows them must be a stream too, so a reader that
 /// goes on to the end of the data sees trailing garbage and truncation as errors.
-pub(super) fn tar_bytes(file: &File, format: Format, limit: u64) -> Result<impl Read, Refusal> {
-    let input = BufReader::with_capacity(limits::COPY_BYTES, file);
-    let decoded: Box<dyn Read + '_> = match format {
-        Format::TarXz => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(
-                limits::DECODER_BYTES,
-                liblzma::stream::CONCATENATED,
-            )
-            .map_err(|error| Refusal::read(error.into()))?;
-            Box::new(liblzma::bufread::XzDecoder::new_stream(input, stream))
-        }
+pub(super) fn tar_bytes<'a>(input: Input<'a>, format: Format, limit: u64) -> impl Read + use<'a> {
+    let input = BufReader::with_capacity(limits::COPY_BYTES, input);
+    let decoded: Box<dyn Read + 'a> = match format {
+        Format::TarXz => Box::new(XzStreams {
+            at: At::Between { input, padding: 0 },
+        }),
         Format::TarGz => Box::new(flate2::bufread::MultiGzDecoder::new(input)),
         Format::Tar | Format::Zip => Box::new(input),
     };
-    Ok(Capped {
+    Capped {
         inner: decoded,
         left: limit,
         limit,
-    })
+    }
+}
+
+/// .xz streams one after the other, with padding behind them (the .xz format, 2 and 2.2).
+///
+/// The blocks of a stream whose headers have sizes (`xz -T`) are decoded in parallel, others one after the other: the
+/// decoder sees at each block which it is.
+struct XzStreams<R> {
+    at: At<R>,
+}
+
+enum At<R> {
+    /// Before a stream, or at the end.
+    Between {
+        input: R,
+        /// Zero bytes since the last stream.
+        padding: u64,
+    },
+    /// In a stream.
+    Inside(Box<XzDecoder<io::Chain<Cursor<[u8; 12]>, R>>>),
+    /// All was read, or nothing more can be.
+    Over,
+}
+
+impl<R: BufRead> Read for XzStreams<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match std::mem::replace(&mut self.at, At::Over) {
+                At::Over => return Ok(0),
+                At::Between { mut input, padding } => {
+                    if let Some(header) = stream_header(&mut input, padding)? {
+                        let decoder = xz_decoder(Cursor::new(header).chain(input))?;
+                        self.at = At::Inside(Box::new(decoder));
+                    }
+                }
+                At::Inside(mut decoder) => match decoder.read(buffer)? {
+                    // The decoder gives no bytes only where the stream ends, when all of its sums were compared.
+                    0 => {
+                        let (_, mut input) = decoder.into_inner().into_inner();
+                        let padding = skip_zeros(&mut input)?;
+                        self.at = At::Between { input, padding };
+                    }
+                    count => {
+                        self.at = At::Inside(decoder);
+                        return Ok(count);
+                    }
+                },
+            }
+        }
+    }
+}
+
+fn xz_decoder<R: BufRead>(input: R) -> io::Result<XzDecoder<R>> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let stream = MtStreamBuilder::new()
+        .threads(
+            u32::try_from(cores).map_or(limits::DECODER_THREADS, |cores| {
+                cores.min(limits::DECODER_THREADS)
+            }),
+        )
+        .memlimit_threading(limits::DECODER_PARALLEL_BYTES)
+        .memlimit_stop(limits::DECODER_BYTES)
+        .decoder()?;
+    Ok(XzDecoder::new_stream(input, stream))
+}
+
+/// The header of the next stream; `None` at the end of the data.
+fn stream_header(input: &mut impl BufRead, padding: u64) -> io::Result<Option<[u8; 12]>> {
+    if !padding.is_multiple_of(4) {
+        return Err(io::Error::other(Refusal::XzPadding { padding }));
+    }
+    let mut start = Vec::new();
+    input.take(12).read_to_end(&mut start)?;
+    if start.is_empty() {
+        return Ok(None);
+    }
+    if start
+        .iter()
+        .zip(XZ_MAGIC)
+        .any(|(found, magic)| found != magic)
+    {
+        return Err(io::Error::other(Refusal::AfterStream));
+    }
+    let header: [u8; 12] = start.try_into().map_err(|_| cut_short())?;
+    let [_, _, _, _, _, _, _, check, _, _, _, _] = &header;
+    if !XZ_CHECKS.contains(check) {
+        return Err(io::Error::other(Refusal::XzCheck { found: *check }));
+    }
+    Ok(Some(header))
+}
+
+fn cut_short() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "premature eof")
+}
+
+/// Reads zero bytes up to another one or the end and says how many there were.
+fn skip_zeros(input: &mut impl BufRead) -> io::Result<u64> {
+    let mut skipped: u64 = 0;
+    loop {
+        let bytes = input.fill_buf()?;
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let is_last = bytes.is_empty() || zeros < bytes.len();
+        input.consume(zeros);
+        skipped = skipped.saturating_add(u64::try_from(zeros).unwrap_or(u64::MAX));
+        if is_last {
+            return Ok(skipped);
+        }
+    }
 }
 
 /// A reader that refuses to give more than `limit` bytes.
@@ -140,7 +303,7 @@ mod tests {
         ] {
             let mut file = tempfile::tempfile().unwrap();
             io::Write::write_all(&mut file, bytes).unwrap();
-            let found = Format::of(&file)
+            let found = Format::of(&Input::new(&file, &|_| Ok(())))
                 .map(Format::name)
                 .map_err(|refusal| refusal.to_string());
             assert_eq!(

@@ -41,6 +41,10 @@ pub(crate) enum Refusal {
     UnexpectedContent { kind: &'static str, size_bytes: u64 },
     #[error("expected every path once, found it again after entry {first}")]
     Duplicate { first: u64 },
+    #[error(
+        "expected paths that differ in more than case, found that of entry {first} in another case"
+    )]
+    Case { first: u64 },
     #[error("expected {} to be a directory, found {kind} (entry {first})", text::quote(.parent))]
     Parent {
         parent: String,
@@ -77,6 +81,19 @@ pub(crate) enum Refusal {
     EndMarker,
     #[error("expected only zeros after the end marker, found other bytes")]
     TrailingData,
+    #[error(
+        "expected the end of the file or another .xz stream behind a stream, found other bytes"
+    )]
+    AfterStream,
+    #[error(
+        "expected padding behind an .xz stream in groups of 4 zero bytes, found {padding} of them"
+    )]
+    XzPadding { padding: u64 },
+    #[error(
+        "expected an .xz stream with a check, CRC-32 (1), CRC-64 (4) or SHA-256 (10), found {}",
+        match .found { 0 => "one without".to_owned(), other => format!("the check {other}") }
+    )]
+    XzCheck { found: u8 },
     #[error("expected {expected} bytes of content, found {found}")]
     Size { expected: u64, found: u64 },
     #[error(

@@ -10,11 +10,13 @@
 )]
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use crate::error::{Error, Kind, Problem};
 use crate::text;
 
+mod ahead;
 mod decode;
 mod entry;
 mod limits;
@@ -23,12 +25,14 @@ mod unpack;
 mod wheel;
 mod zip;
 
-use decode::Format;
+use ahead::ahead;
+use decode::{Format, Input};
 use entry::Refusal;
 use unpack::Tree;
+pub use unpack::{Contents, Entry, EntryKind};
 pub use wheel::Metadata;
 
-/// Unpacks the archive `file` into the new directory `target`.
+/// Unpacks the archive `file` into the new directory `target` and says what is in it.
 ///
 /// The format is recognised by the first bytes: .tar.xz, .tar.gz, .tar, .zip. `name`, the archive's file name, is for
 /// messages, and a zip archive whose name ends in `.whl` is unpacked as a wheel: re-laid from `nvidia/NAME/...` to
@@ -42,30 +46,62 @@ pub use wheel::Metadata;
 /// The archive is damaged, exceeds a cap, or an entry is anything but a plain file, directory or link that stays in
 /// the tree: rejected, with entry number and name. `target` exists, or the operating system fails: a fault. In
 /// either case nothing is left at `target`.
-pub fn unpack(file: &File, name: &str, target: &Path) -> Result<(), Error> {
-    Ok(unpack_checked(file, name, target)?)
+pub fn unpack(file: &File, name: &str, target: &Path) -> Result<Contents, Error> {
+    unpack_watched(file, name, target, &|_| Ok(()))
 }
 
-fn unpack_checked(file: &File, name: &str, target: &Path) -> Result<(), ArchiveError> {
+/// Called before each read of an archive with the offset it is to be read at, on any thread; an error ends the reading.
+pub type Watch<'a> = &'a (dyn Fn(u64) -> io::Result<()> + Sync);
+
+/// [`unpack`], calling `watch` before each read: for those who show how far it is, or may want to stop it.
+///
+/// # Errors
+/// Those of [`unpack`], and what `watch` says, as the cause of a rejection.
+pub fn unpack_watched(
+    file: &File,
+    name: &str,
+    target: &Path,
+    watch: Watch<'_>,
+) -> Result<Contents, Error> {
+    Ok(unpack_checked(Input::new(file, watch), name, Some(target))?)
+}
+
+/// Says what [`unpack`] would make of the archive `file`. All of it is read and judged as there, nothing is written.
+///
+/// # Errors
+/// Those of [`unpack_watched`] that do not come from writing.
+pub fn list(file: &File, name: &str, watch: Watch<'_>) -> Result<Contents, Error> {
+    Ok(unpack_checked(Input::new(file, watch), name, None)?)
+}
+
+fn unpack_checked(
+    input: Input<'_>,
+    name: &str,
+    target: Option<&Path>,
+) -> Result<Contents, ArchiveError> {
     let whole = |refusal| ArchiveError::whole(name, refusal);
-    let format = Format::of(file).map_err(whole)?;
+    let format = Format::of(&input).map_err(whole)?;
     if is_wheel(name) && format != Format::Zip {
         return Err(whole(Refusal::WheelFormat {
             found: format.name(),
         }));
     }
-    let archive_bytes = file.metadata().map_err(Refusal::read).map_err(whole)?.len();
+    let archive_bytes = input.size_bytes().map_err(Refusal::read).map_err(whole)?;
     let limit_bytes = limits::output_bytes(archive_bytes);
-    let mut tree = Tree::beside(target, limit_bytes).map_err(whole)?;
+    let mut tree = Tree::new(target, limit_bytes).map_err(whole)?;
     match format {
-        Format::Zip if is_wheel(name) => wheel::unpack(file, name, &mut tree)?,
-        Format::Zip => zip::unpack(file, name, &mut tree)?,
-        Format::TarXz | Format::TarGz | Format::Tar => {
-            let bytes = decode::tar_bytes(file, format, limit_bytes).map_err(whole)?;
-            tar::unpack(bytes, name, &mut tree)?;
-        }
+        Format::Zip if is_wheel(name) => wheel::unpack(input, name, &mut tree)?,
+        Format::Zip => zip::unpack(input, name, &mut tree)?,
+        Format::TarXz | Format::TarGz | Format::Tar => ahead(
+            |sink| {
+                sink.stream(&mut decode::tar_bytes(input, format, limit_bytes));
+            },
+            |source| tar::unpack(source.next_stream(), name, &mut tree),
+        )
+        .map_err(Refusal::read)
+        .map_err(whole)??,
     }
-    tree.finish(target).map_err(|(entry, refusal)| match entry {
+    tree.finish().map_err(|(entry, refusal)| match entry {
         Some((number, path)) => ArchiveError::entry(name, number, path.as_bytes(), refusal),
         None => whole(refusal),
     })
@@ -77,7 +113,8 @@ fn unpack_checked(file: &File, name: &str, target: &Path) -> Result<(), ArchiveE
 /// # Errors
 /// The file is something else: rejected. It cannot be read: a fault.
 pub fn recognise(file: &File, name: &str) -> Result<(), Error> {
-    Format::of(file).map_err(|refusal| ArchiveError::whole(name, refusal))?;
+    Format::of(&Input::new(file, &|_| Ok(())))
+        .map_err(|refusal| ArchiveError::whole(name, refusal))?;
     Ok(())
 }
 
@@ -88,8 +125,9 @@ pub fn recognise(file: &File, name: &str) -> Result<(), Error> {
 /// read: a fault.
 pub fn wheel_metadata(file: &File, name: &str) -> Result<Metadata, Error> {
     let whole = |refusal| ArchiveError::whole(name, refusal);
-    match Format::of(file).map_err(whole)? {
-        Format::Zip => Ok(wheel::metadata(file, name)?),
+    let input = Input::new(file, &|_| Ok(()));
+    match Format::of(&input).map_err(whole)? {
+        Format::Zip => Ok(wheel::metadata(input, name)?),
         other => Err(whole(Refusal::WheelFormat {
             found: other.name(),
         })
@@ -176,7 +214,7 @@ impl Problem for ArchiveError {
                 "this looks like a web page: the download address is wrong or needs a login"
                     .to_owned(),
             ),
-            Refusal::EndMarker => Some(
+            Refusal::EndMarker | Refusal::AfterStream | Refusal::XzPadding { .. } => Some(
                 "the file is cut short or has extra bytes at its end; remove it and fetch again"
                     .to_owned(),
             ),

@@ -6,28 +6,33 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::entry::Refusal;
 use super::limits;
 use crate::relpath::RelPath;
 
-/// A tree while it grows, in a private folder beside its target; removed when dropped before [`Tree::finish`].
+/// How directories are opened: to be read, and never through a symbolic link.
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+/// A tree while it grows.
 pub(super) struct Tree {
-    /// The private folder.
-    folder: tempfile::TempDir,
-    root: OwnedFd,
+    /// Where it grows; `None` when it is only judged and counted.
+    place: Option<Place>,
     /// Everything in the tree, by path.
     nodes: HashMap<String, Node>,
+    /// The entry that made each path, by the path in lowercase.
+    folded: HashMap<String, u64>,
     /// The bytes of all keys of `nodes`.
     paths_bytes: usize,
-    /// The directory that was used last, to spare walking to it again.
-    last: Option<(String, OwnedFd)>,
     /// Bytes that may still come out of the archive.
     left_bytes: u64,
     limit_bytes: u64,
@@ -42,12 +47,15 @@ struct Node {
     entry: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
     /// A directory that only the paths of other entries name.
     Implied,
     Directory,
-    File,
+    File {
+        size_bytes: u64,
+        executable: Executable,
+    },
     Link {
         target: String,
     },
@@ -57,7 +65,7 @@ impl Kind {
     fn name(&self) -> &'static str {
         match self {
             Kind::Implied | Kind::Directory => "a directory",
-            Kind::File => "a file",
+            Kind::File { .. } => "a file",
             Kind::Link { .. } => "a symbolic link",
         }
     }
@@ -73,6 +81,13 @@ pub(super) enum Executable {
 }
 
 impl Executable {
+    fn mode(self) -> u32 {
+        match self {
+            Executable::Yes => 0o755,
+            Executable::No => 0o644,
+        }
+    }
+
     /// From the mode of an entry: any of the three execute bits.
     pub(super) fn of_mode(mode: u32) -> Executable {
         if mode & 0o111 != 0 {
@@ -84,31 +99,13 @@ impl Executable {
 }
 
 impl Tree {
-    /// An empty tree that becomes `target`; at most `limit_bytes` are written into it.
-    pub(super) fn beside(target: &Path, limit_bytes: u64) -> Result<Tree, Refusal> {
-        let place = target.to_string_lossy();
-        if std::fs::symlink_metadata(target).is_ok() {
-            return Err(Refusal::write(&place)(Errno::EXIST));
-        }
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let folder = tempfile::Builder::new()
-            .prefix(".cuda-redist-unpack-")
-            .tempdir_in(parent)
-            .map_err(|source| Refusal::Write {
-                path: place.clone().into_owned(),
-                source,
-            })?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = fs::open(folder.path(), flags, Mode::empty()).map_err(Refusal::write(&place))?;
+    /// An empty tree that becomes `target`, or is only judged where there is none; at most `limit_bytes` come out.
+    pub(super) fn new(target: Option<&Path>, limit_bytes: u64) -> Result<Tree, Refusal> {
         Ok(Tree {
-            folder,
-            root,
+            place: target.map(Place::beside).transpose()?,
             nodes: HashMap::new(),
+            folded: HashMap::new(),
             paths_bytes: 0,
-            last: None,
             left_bytes: limit_bytes,
             limit_bytes,
             buffer: vec![0; limits::COPY_BYTES],
@@ -160,21 +157,29 @@ impl Tree {
     }
 
     fn note(&mut self, path: &str, node: Node) -> Result<(), Refusal> {
-        if self.nodes.insert(path.to_owned(), node).is_none() {
-            self.paths_bytes = self.paths_bytes.saturating_add(path.len());
+        let entry = node.entry;
+        if self.nodes.insert(path.to_owned(), node).is_some() {
+            return Ok(());
         }
-        super::entry::limit(
-            "all paths together (bytes)",
-            limits::ALL_PATHS_BYTES,
-            self.paths_bytes,
-        )
+        if let Some(first) = self.folded.insert(path.to_lowercase(), entry) {
+            return Err(Refusal::Case { first });
+        }
+        let count = self.nodes.len();
+        super::entry::limit("a number of paths", limits::PATHS, count)?;
+        self.paths_bytes = self.paths_bytes.saturating_add(path.len());
+        let what = "all paths together (bytes)";
+        super::entry::limit(what, limits::ALL_PATHS_BYTES, self.paths_bytes)
     }
 
     /// Adds a directory.
     pub(super) fn directory(&mut self, path: &RelPath, entry: u64) -> Result<(), Refusal> {
         self.admit(path, Kind::Directory, entry)?;
-        self.open_directory(path.as_str())
-            .map_err(Refusal::write(path.as_str()))
+        let made = self
+            .place
+            .as_mut()
+            .map(|place| place.directory(path.as_str()));
+        made.transpose().map_err(Refusal::write(path.as_str()))?;
+        Ok(())
     }
 
     /// Adds a file with all bytes of `content` and says how many there were.
@@ -185,34 +190,38 @@ impl Tree {
         executable: Executable,
         content: &mut dyn Read,
     ) -> Result<u64, Refusal> {
-        self.admit(path, Kind::File, entry)?;
-        let wrap = || Refusal::write(path.as_str());
-        let (parent, name) = self.parent_of(path).map_err(wrap())?;
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = fs::openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(wrap())?;
-        let mut file = File::from(file);
+        let kind = |size_bytes| Kind::File {
+            size_bytes,
+            executable,
+        };
+        self.admit(path, kind(0), entry)?;
+        let file = self.place.as_mut().map(|place| place.create(path));
+        let mut file = file.transpose().map_err(Refusal::write(path.as_str()))?;
         let mut written: u64 = 0;
         loop {
             let count = match content.read(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Refusal::read(error)),
             };
             written = written.saturating_add(self.spend(count)?);
-            let chunk = self.buffer.get(..count).unwrap_or_default();
-            file.write_all(chunk).map_err(|source| Refusal::Write {
-                path: path.as_str().to_owned(),
-                source,
-            })?;
+            if let Some(file) = &mut file {
+                let chunk = self.buffer.get(..count).unwrap_or_default();
+                file.write_all(chunk).map_err(|source| Refusal::Write {
+                    path: path.as_str().to_owned(),
+                    source,
+                })?;
+            }
         }
-        // Set on the open file and last: the process' umask does not apply, set-id bits cannot appear.
-        let mode = match executable {
-            Executable::Yes => 0o755,
-            Executable::No => 0o644,
-        };
-        fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(wrap())?;
+        if let Some(file) = file {
+            // Set on the open file and last: the process' umask does not apply, set-id bits cannot appear.
+            let mode = Mode::from_raw_mode(executable.mode());
+            fs::fchmod(&file, mode).map_err(Refusal::write(path.as_str()))?;
+        }
+        if let Some(node) = self.nodes.get_mut(path.as_str()) {
+            node.kind = kind(written);
+        }
         Ok(written)
     }
 
@@ -258,25 +267,29 @@ impl Tree {
         entry: u64,
         target: &RelPath,
     ) -> Result<(), Refusal> {
-        if !matches!(
-            self.nodes.get(target.as_str()),
-            Some(Node {
-                kind: Kind::File,
-                ..
-            })
-        ) {
+        let Some(Node {
+            kind: Kind::File {
+                size_bytes,
+                executable,
+            },
+            ..
+        }) = self.nodes.get(target.as_str())
+        else {
             return Err(Refusal::HardLink {
                 target: target.as_str().to_owned(),
             });
-        }
-        let wrap = || Refusal::write(target.as_str());
-        let (parent, name) = self.parent_of(target).map_err(wrap())?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut original =
-            File::from(fs::openat(parent, name, flags, Mode::empty()).map_err(wrap())?);
-        let mode = fs::fstat(&original).map_err(wrap())?.st_mode;
-        self.file(path, entry, Executable::of_mode(mode), &mut original)
-            .map(|_| ())
+        };
+        let (size_bytes, executable) = (*size_bytes, *executable);
+        let original = self.place.as_mut().map(|place| place.open(target));
+        let original = original
+            .transpose()
+            .map_err(Refusal::write(target.as_str()))?;
+        let mut content: Box<dyn Read> = match original {
+            Some(original) => Box::new(original),
+            // As many bytes of nothing count as much.
+            None => Box::new(io::repeat(0).take(size_bytes)),
+        };
+        self.file(path, entry, executable, &mut content).map(|_| ())
     }
 
     /// Is there something at `path`?
@@ -284,41 +297,33 @@ impl Tree {
         self.nodes.contains_key(path.as_str())
     }
 
-    /// Makes the symbolic links and moves the tree to `target`.
+    /// Makes the symbolic links, moves the tree to its target and says what is in it.
     ///
     /// # Errors
     /// The refusal, with the entry's number and path when one link is at fault.
-    pub(super) fn finish(mut self, target: &Path) -> Result<(), (Option<(u64, String)>, Refusal)> {
-        let mut links: Vec<(u64, String, String)> = self
+    pub(super) fn finish(mut self) -> Result<Contents, (Option<(u64, String)>, Refusal)> {
+        let mut links: Vec<(u64, &String, &String)> = self
             .nodes
             .iter()
             .filter_map(|(path, node)| match &node.kind {
-                Kind::Link { target } => Some((node.entry, path.clone(), target.clone())),
+                Kind::Link { target } => Some((node.entry, path, target)),
                 _ => None,
             })
             .collect();
         links.sort();
-        for (entry, path, to) in links {
-            self.make_link(&path, &to)
-                .map_err(|refusal| (Some((entry, path)), refusal))?;
+        let mut place = self.place.take();
+        for (entry, path, target) in links {
+            self.check_target(path, target)
+                .and_then(|()| match &mut place {
+                    Some(place) => place.link(path, target).map_err(Refusal::write(path)),
+                    None => Ok(()),
+                })
+                .map_err(|refusal| (Some((entry, path.clone())), refusal))?;
         }
-        let place = target.to_string_lossy().into_owned();
-        let fault = |errno| (None, Refusal::write(&place)(errno));
-        fs::fchmod(&self.root, Mode::from_raw_mode(0o755)).map_err(fault)?;
-        let folder = self.folder.keep();
-        rename_new(&folder, target).map_err(|errno| {
-            // The tree is ours and complete but has no place to go: nothing may stay behind.
-            let _ = std::fs::remove_dir_all(&folder);
-            fault(errno)
-        })
-    }
-
-    fn make_link(&mut self, path: &str, target: &str) -> Result<(), Refusal> {
-        self.check_target(path, target)?;
-        let wrap = || Refusal::write(path);
-        let checked = RelPath::new(path).map_err(|_| Refusal::Empty)?;
-        let (parent, name) = self.parent_of(&checked).map_err(wrap())?;
-        fs::symlinkat(target, parent, name).map_err(wrap())
+        if let Some(place) = place {
+            place.finish().map_err(|refusal| (None, refusal))?;
+        }
+        Ok(Contents::of(self.nodes))
     }
 
     /// Refuses the link at `path` if following its `target` through the whole tree leaves it.
@@ -359,36 +364,133 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// The private folder beside a target in which a tree grows; removed when dropped before [`Place::finish`].
+struct Place {
+    target: PathBuf,
+    folder: tempfile::TempDir,
+    root: OwnedFd,
+    /// The directory that was used last, to spare opening it again.
+    last: Option<(String, OwnedFd)>,
+    openat2: Openat2,
+}
+
+/// Can the system call `openat2` be used? Linux has it since 5.6; sandboxes may forbid it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Openat2 {
+    Usable,
+    /// It was refused once: directories are opened component by component.
+    Unusable,
+}
+
+impl Place {
+    fn beside(target: &Path) -> Result<Place, Refusal> {
+        let name = target.to_string_lossy();
+        if std::fs::symlink_metadata(target).is_ok() {
+            return Err(Refusal::write(&name)(Errno::EXIST));
+        }
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let folder = tempfile::Builder::new()
+            .prefix(".cuda-redist-unpack-")
+            .tempdir_in(parent)
+            .map_err(|source| Refusal::Write {
+                path: name.clone().into_owned(),
+                source,
+            })?;
+        let root = fs::open(folder.path(), DIRECTORY, Mode::empty());
+        Ok(Place {
+            root: root.map_err(Refusal::write(&name))?,
+            target: target.to_owned(),
+            folder,
+            last: None,
+            openat2: Openat2::Usable,
+        })
+    }
+
+    /// Makes the new file `path`, which only we may open until it is complete.
+    fn create(&mut self, path: &RelPath) -> Result<File, Errno> {
+        let (parent, name) = self.parent_of(path.as_str())?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(parent, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+    }
+
+    /// Opens the file `path`, which is in the tree, to read it.
+    fn open(&mut self, path: &RelPath) -> Result<File, Errno> {
+        let (parent, name) = self.parent_of(path.as_str())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fs::openat(parent, name, flags, Mode::empty()).map(File::from)
+    }
+
+    fn link(&mut self, path: &str, target: &str) -> Result<(), Errno> {
+        let (parent, name) = self.parent_of(path)?;
+        fs::symlinkat(target, parent, name)
+    }
+
+    /// Moves the tree to its target.
+    fn finish(self) -> Result<(), Refusal> {
+        let name = self.target.to_string_lossy();
+        fs::fchmod(&self.root, Mode::from_raw_mode(0o755)).map_err(Refusal::write(&name))?;
+        let folder = self.folder.keep();
+        rename_new(&folder, &self.target).map_err(|errno| {
+            // The tree is ours and complete but has no place to go: nothing may stay behind.
+            let _ = std::fs::remove_dir_all(&folder);
+            Refusal::write(&name)(errno)
+        })
+    }
 
     /// The opened directory that `path` lies in, made where it is missing, and the last component of `path`.
-    fn parent_of<'p>(&mut self, path: &'p RelPath) -> Result<(&OwnedFd, &'p str), Errno> {
-        match path.as_str().rsplit_once('/') {
-            None => Ok((&self.root, path.as_str())),
-            Some((parent, name)) => {
-                if self.last.as_ref().is_none_or(|(last, _)| last != parent) {
-                    self.open_directory(parent)?;
-                }
-                // `open_directory` has just filled it.
-                let opened = self
-                    .last
-                    .as_ref()
-                    .map(|(_, opened)| opened)
-                    .ok_or(Errno::NOENT)?;
-                Ok((opened, name))
-            }
+    fn parent_of<'p>(&mut self, path: &'p str) -> Result<(&OwnedFd, &'p str), Errno> {
+        match path.rsplit_once('/') {
+            None => Ok((&self.root, path)),
+            Some((parent, name)) => Ok((self.directory(parent)?, name)),
         }
     }
 
-    /// Opens the directory `path` component by component, making what is missing, and remembers it.
-    fn open_directory(&mut self, path: &str) -> Result<(), Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    /// The opened directory `path`, made where it is missing.
+    fn directory(&mut self, path: &str) -> Result<&OwnedFd, Errno> {
+        let opened = match self.last.take() {
+            Some((last, opened)) if last == path => opened,
+            _ => match self.open_beneath(path)? {
+                Some(opened) => opened,
+                None => self.walk(path)?,
+            },
+        };
+        Ok(&self.last.insert((path.to_owned(), opened)).1)
+    }
+
+    /// The opened directory `path`; `None` where it is missing or the kernel cannot be asked in one call.
+    fn open_beneath(&mut self, path: &str) -> Result<Option<OwnedFd>, Errno> {
+        if self.openat2 == Openat2::Unusable {
+            return Ok(None);
+        }
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match fs::openat2(&self.root, path, DIRECTORY, Mode::empty(), resolve) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(Errno::NOENT) => Ok(None),
+            // An old kernel; a filter of system calls that does not know the call, or forbids it.
+            Err(Errno::NOSYS | Errno::PERM) => {
+                self.openat2 = Openat2::Unusable;
+                Ok(None)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Opens the directory `path` component by component, making what is missing.
+    fn walk(&self, path: &str) -> Result<OwnedFd, Errno> {
         let mut opened: Option<OwnedFd> = None;
         for component in path.split('/') {
             let parent = opened.as_ref().unwrap_or(&self.root);
-            let next = match fs::openat(parent, component, flags, Mode::empty()) {
+            let next = match fs::openat(parent, component, DIRECTORY, Mode::empty()) {
                 Err(Errno::NOENT) => {
                     fs::mkdirat(parent, component, Mode::from_raw_mode(0o700))?;
-                    let made = fs::openat(parent, component, flags, Mode::empty())?;
+                    let made = fs::openat(parent, component, DIRECTORY, Mode::empty())?;
                     fs::fchmod(&made, Mode::from_raw_mode(0o755))?;
                     made
                 }
@@ -396,8 +498,7 @@ impl Tree {
             };
             opened = Some(next);
         }
-        self.last = opened.map(|opened| (path.to_owned(), opened));
-        Ok(())
+        opened.ok_or(Errno::NOENT)
     }
 }
 
@@ -413,5 +514,81 @@ fn rename_new(from: &PathBuf, to: &Path) -> Result<(), Errno> {
             }
         }
         other => other,
+    }
+}
+
+/// What is in an archive, as it is laid out in its tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Everything, sorted by path; directories come before what is in them.
+    pub entries: Vec<Entry>,
+}
+
+/// One file, directory or link of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The path in the tree.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What is at a path of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory, mode 0755.
+    Directory,
+    /// A file.
+    File {
+        /// How many bytes are in it.
+        size_bytes: u64,
+        /// 0644 or 0755.
+        mode: u32,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads, from the directory it is in; inside the tree, perhaps to nothing.
+        target: String,
+    },
+}
+
+impl Contents {
+    fn of(nodes: HashMap<String, Node>) -> Contents {
+        let mut entries: Vec<Entry> = nodes
+            .into_iter()
+            .map(|(path, node)| {
+                let kind = match node.kind {
+                    Kind::Implied | Kind::Directory => EntryKind::Directory,
+                    Kind::File {
+                        size_bytes,
+                        executable,
+                    } => EntryKind::File {
+                        size_bytes,
+                        mode: executable.mode(),
+                    },
+                    Kind::Link { target } => EntryKind::Link { target },
+                };
+                Entry { path, kind }
+            })
+            .collect();
+        entries.sort_by(|a, b| a.path.split('/').cmp(b.path.split('/')));
+        Contents { entries }
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        let kinds = self.entries.iter().map(|entry| &entry.kind);
+        kinds
+            .filter(|kind| matches!(kind, EntryKind::File { .. }))
+            .count()
+    }
+
+    /// The bytes of all files.
+    pub fn size_bytes(&self) -> u64 {
+        let sizes = self.entries.iter().map(|entry| match entry.kind {
+            EntryKind::File { size_bytes, .. } => size_bytes,
+            EntryKind::Directory | EntryKind::Link { .. } => 0,
+        });
+        sizes.fold(0, u64::saturating_add)
     }
 }

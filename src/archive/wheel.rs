@@ -16,13 +16,13 @@
 //! `bin` are executable, whatever the wheel's mode bits say (pip ignores them, so they are often wrong).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{self, Read};
 
 use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 
 use super::ArchiveError;
+use super::decode::Input;
 use super::entry::{Refusal, Slash};
 use super::limits;
 use super::unpack::{Executable, Tree};
@@ -63,45 +63,44 @@ pub struct Metadata {
     pub license: Option<String>,
 }
 
-/// Unpacks the wheel `file`, called `archive` in messages, into `tree`.
-pub(super) fn unpack(file: &File, archive: &str, tree: &mut Tree) -> Result<(), ArchiveError> {
-    let mut zip = Zip::open(file, archive)?;
+/// Unpacks the wheel `input`, called `archive` in messages, into `tree`.
+pub(super) fn unpack(input: Input<'_>, archive: &str, tree: &mut Tree) -> Result<(), ArchiveError> {
+    let mut zip = Zip::open(input, archive)?;
     let members = zip.members(archive)?;
     let whole = |refusal| ArchiveError::whole(archive, refusal);
     let mut record = Record::read(&mut zip, &members, archive)?;
     let places = layout(&members).map_err(whole)?;
     let mut links: BTreeMap<RelPath, (Vec<u64>, u64, String)> = BTreeMap::new();
-    for (member, place) in members.iter().zip(&places) {
-        let failed = |refusal| {
-            ArchiveError::entry(
-                archive,
-                member.number,
-                member.path.as_str().as_bytes(),
-                refusal,
-            )
-        };
-        if member.slash == Slash::Trailing {
-            continue;
-        }
+    let mut place = |member: &Member, place: Option<&RelPath>, content: &mut dyn Read| {
         let mut content = Hashed {
-            inner: zip.content(member).map_err(failed)?,
+            inner: content,
             sha256: Sha256::new(),
         };
         let found = match place {
             Some(path) => write(tree, member, path, &mut content),
             None => tree.skip(&mut content),
         };
-        found
-            .and_then(|found| same_size(member.size_bytes, found))
-            .map_err(failed)?;
-        record.compare(member, content.sha256).map_err(failed)?;
-        if let Some((link, version)) = place.as_ref().and_then(development_link)
+        same_size(member.size_bytes, found?)?;
+        record.compare(member, content.sha256)?;
+        if let Some((path, (link, version))) =
+            place.and_then(|path| Some((path, development_link(path)?)))
             && links.get(&link).is_none_or(|(other, ..)| *other < version)
-            && let Some(path) = place
         {
             links.insert(link, (version, member.number, path.file_name().to_owned()));
         }
-    }
+        Ok(())
+    };
+    let unpacked = zip.read_files(&members, |files| {
+        let mut placed = members.iter().zip(&places);
+        placed.try_for_each(|(member, path)| match member.slash {
+            Slash::Trailing => Ok(()),
+            Slash::None => place(member, path.as_ref(), files.next_stream()).map_err(|refusal| {
+                let path = member.path.as_str().as_bytes();
+                ArchiveError::entry(archive, member.number, path, refusal)
+            }),
+        })
+    });
+    unpacked.map_err(whole)??;
     record.finish().map_err(whole)?;
     for (link, (_, number, target)) in links {
         if !tree.contains(&link) {
@@ -452,9 +451,9 @@ fn dist_info_text(
     Ok((path, text))
 }
 
-/// What the wheel `file`, called `archive` in messages, says about itself.
-pub(super) fn metadata(file: &File, archive: &str) -> Result<Metadata, ArchiveError> {
-    let mut zip = Zip::open(file, archive)?;
+/// What the wheel `input`, called `archive` in messages, says about itself.
+pub(super) fn metadata(input: Input<'_>, archive: &str) -> Result<Metadata, ArchiveError> {
+    let mut zip = Zip::open(input, archive)?;
     let members = zip.members(archive)?;
     let (_, text) = dist_info_text(&mut zip, &members, "METADATA", archive)?;
     // The headers end at the first empty line; further lines of a header start with a blank.

@@ -1,11 +1,12 @@
 //! Zip archives: the central directory and the local headers must agree in everything, then every entry is judged.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 
 use zip::{CompressionMethod, ExtraField, ZipArchive};
 
 use super::ArchiveError;
+use super::ahead::{Demand, Source, ahead};
+use super::decode::Input;
 use super::entry::{self, Refusal, Slash, TopFolder};
 use super::limits;
 use super::unpack::{Executable, Tree};
@@ -21,7 +22,7 @@ const TYPE_DIRECTORY: u32 = 0o040_000;
 
 /// A zip archive whose structure was checked.
 pub(super) struct Zip<'f> {
-    archive: ZipArchive<BufReader<&'f File>>,
+    archive: ZipArchive<BufReader<Input<'f>>>,
 }
 
 /// One entry of a zip archive, judged.
@@ -38,14 +39,14 @@ pub(super) struct Member {
 }
 
 impl<'f> Zip<'f> {
-    /// Opens `file`, called `archive` in messages, and checks its structure: nothing before or behind the archive,
+    /// Opens `input`, called `archive` in messages, and checks its structure: nothing before or behind the archive,
     /// no entry twice, overlapping, unlisted or listed differently in its two headers.
-    pub(super) fn open(file: &'f File, archive: &str) -> Result<Zip<'f>, ArchiveError> {
+    pub(super) fn open(mut input: Input<'f>, archive: &str) -> Result<Zip<'f>, ArchiveError> {
         let whole = |refusal| ArchiveError::whole(archive, refusal);
-        let count = check_end(file).map_err(whole)?;
+        let count = check_end(&mut input).map_err(whole)?;
         let failed = |error| whole(Refusal::zip(error));
         let mut zip =
-            ZipArchive::new(BufReader::with_capacity(READ_BYTES, file)).map_err(failed)?;
+            ZipArchive::new(BufReader::with_capacity(READ_BYTES, input)).map_err(failed)?;
         if zip.offset() != 0 {
             return Err(whole(Refusal::ZipEnds));
         }
@@ -143,16 +144,42 @@ impl<'f> Zip<'f> {
     pub(super) fn content(&mut self, member: &Member) -> Result<impl Read, Refusal> {
         self.archive.by_index(member.index).map_err(Refusal::zip)
     }
+
+    /// Lets `consume` read the files among `members`: the content of each is one stream of its source, in their order.
+    ///
+    /// # Errors
+    /// There is no thread to decompress them. What is wrong with a file is told by its stream.
+    pub(super) fn read_files<T>(
+        mut self,
+        members: &[Member],
+        consume: impl FnOnce(&mut Source) -> T,
+    ) -> Result<T, Refusal> {
+        let files = members.iter().filter(|member| member.slash == Slash::None);
+        ahead(
+            |sink| {
+                for member in files {
+                    let demand = match self.content(member) {
+                        Ok(mut content) => sink.stream(&mut content),
+                        Err(refusal) => sink.fail(io::Error::other(refusal)),
+                    };
+                    if demand == Demand::Over {
+                        return;
+                    }
+                }
+            },
+            consume,
+        )
+        .map_err(Refusal::read)
+    }
 }
 
 /// Refuses what does not end in a plain end record: a comment or bytes behind it can hide a second directory, and
 /// nothing of NVIDIA's needs zip64. Says how many entries the record counts.
-fn check_end(mut file: &File) -> Result<u16, Refusal> {
+fn check_end(file: &mut Input<'_>) -> Result<u16, Refusal> {
     let mut end = [0; 22];
     file.seek(SeekFrom::End(-22))
         .map_err(|_| Refusal::ZipEnds)?;
     file.read_exact(&mut end).map_err(Refusal::read)?;
-    file.seek(SeekFrom::Start(0)).map_err(Refusal::read)?;
     // Signature, two disk numbers, two entry counts, size, offset, length of the comment (APPNOTE 4.3.16).
     let [
         b'P',
@@ -194,32 +221,30 @@ fn check_end(mut file: &File) -> Result<u16, Refusal> {
     Ok(u16::from_le_bytes([n0, n1]))
 }
 
-/// Unpacks the zip archive `file`, called `archive` in messages, below its one top folder into `tree`.
-pub(super) fn unpack(file: &File, archive: &str, tree: &mut Tree) -> Result<(), ArchiveError> {
-    let mut zip = Zip::open(file, archive)?;
+/// Unpacks the zip archive `input`, called `archive` in messages, below its one top folder into `tree`.
+pub(super) fn unpack(input: Input<'_>, archive: &str, tree: &mut Tree) -> Result<(), ArchiveError> {
+    let mut zip = Zip::open(input, archive)?;
+    let members = zip.members(archive)?;
     let mut top = TopFolder::default();
-    for member in zip.members(archive)? {
-        let placed = match top.strip(&member.path, member.slash) {
-            Ok(None) => Ok(()),
-            Ok(Some(path)) if member.slash == Slash::Trailing => {
-                tree.directory(&path, member.number)
-            }
-            Ok(Some(path)) => zip.content(&member).and_then(|mut content| {
-                let found = tree.file(&path, member.number, member.executable, &mut content)?;
+    let mut place =
+        |member: &Member, files: &mut Source| match top.strip(&member.path, member.slash)? {
+            None => Ok(()),
+            Some(path) if member.slash == Slash::Trailing => tree.directory(&path, member.number),
+            Some(path) => {
+                let content = files.next_stream();
+                let found = tree.file(&path, member.number, member.executable, content)?;
                 same_size(member.size_bytes, found)
-            }),
-            Err(refusal) => Err(refusal),
+            }
         };
-        placed.map_err(|refusal| {
-            ArchiveError::entry(
-                archive,
-                member.number,
-                member.path.as_str().as_bytes(),
-                refusal,
-            )
-        })?;
-    }
-    Ok(())
+    let unpacked = zip.read_files(&members, |files| {
+        members.iter().try_for_each(|member| {
+            place(member, files).map_err(|refusal| {
+                let path = member.path.as_str().as_bytes();
+                ArchiveError::entry(archive, member.number, path, refusal)
+            })
+        })
+    });
+    unpacked.map_err(|refusal| ArchiveError::whole(archive, refusal))?
 }
 
 /// Refuses content that is not as long as its header says.

@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::args::RealiseArgs;
@@ -97,11 +98,12 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     };
     let log = Log::for_this_process(detail);
     let started = Instant::now();
-    let mut tree = String::new();
-    let report = realise(&plan, staging, &mut |event| match event {
+    let listed = Mutex::new(String::new());
+    let report = realise(&plan, staging, &|event| match event {
         Event::Listed(line) => {
-            tree.push_str(line);
-            tree.push('\n');
+            let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
+            listed.push_str(line);
+            listed.push('\n');
         }
         event => log.event(event),
     })?;
@@ -110,7 +112,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     drop(log);
     match staging {
         Staging::Beside => print(&report.to_json())?,
-        Staging::Discard => print(&tree)?,
+        Staging::Discard => print(&listed.into_inner().unwrap_or_else(PoisonError::into_inner))?,
         Staging::InPlace => {}
     }
     Ok(ExitCode::SUCCESS)

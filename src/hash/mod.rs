@@ -7,4 +7,4 @@ mod verify;
 
 pub use digest::{DigestError, Digests, Md5, Sha256, digest, sha256};
 pub use nar::nar;
-pub use verify::{Expected, Verified, verify, verify_watched};
+pub use verify::{Expected, Refuted, Verified, verify, verify_beside, verify_watched};

@@ -1,7 +1,10 @@
 //! Is this file the one that was asked for?
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use super::digest::{self, Digests, Md5, Sha256};
 use crate::error::{Error, Kind, Problem};
@@ -32,7 +35,7 @@ impl<F> Verified<F> {
         &self.place
     }
 
-    /// The file, positioned at its first byte when it was verified.
+    /// The file; verifying did not move its position.
     pub fn get(&self) -> &F {
         &self.file
     }
@@ -141,11 +144,11 @@ impl Problem for VerifyProblem {
 
 /// Reads all of `file` once and compares what was promised; `place` is its name in messages.
 ///
-/// The file is read from its first byte whatever its position was, and stands at the first byte again afterwards.
+/// The file is read from its first byte whatever its position is, which stays as it is.
 ///
 /// # Errors
 /// Rejected: another sha256 (then nothing else is compared), another md5, another size.
-/// Fault: the file cannot be read or rewound.
+/// Fault: the file cannot be read.
 pub fn verify(file: File, place: &str, expected: &Expected) -> Result<Verified<File>, Error> {
     verify_watched(file, place, expected, || Ok(()))
 }
@@ -155,38 +158,118 @@ pub fn verify(file: File, place: &str, expected: &Expected) -> Result<Verified<F
 /// # Errors
 /// Those of [`verify`], and Fault when `watch` fails.
 pub fn verify_watched(
-    mut file: File,
+    file: File,
     place: &str,
     expected: &Expected,
     watch: impl FnMut() -> io::Result<()>,
 ) -> Result<Verified<File>, Error> {
-    let io = |action| {
-        move |source| VerifyProblem::Io {
+    let compared = compare(&file, place, expected, watch)?;
+    Ok(compared.of(file, place))
+}
+
+/// [`verify`] on a thread of its own while `work` uses the same file on this one: for work that takes long and can be thrown
+/// away. What `work` made is given back only when the file is verified.
+///
+/// # Errors
+/// Those of [`verify`], whatever `work` said: a wrong file is the reason for anything that is odd in it. Otherwise those of `work`.
+pub fn verify_beside<T>(
+    file: File,
+    place: &str,
+    expected: &Expected,
+    work: impl FnOnce(&File, &Refuted) -> Result<T, Error>,
+) -> Result<(Verified<File>, T), Error> {
+    let refuted = Refuted::default();
+    let (compared, worked) = thread::scope(|scope| {
+        let io = |source| VerifyProblem::Io {
             place: place.to_owned(),
-            action,
+            action: "start a thread that reads",
             source,
+        };
+        let verifier = thread::Builder::new()
+            .name("verify".to_owned())
+            .spawn_scoped(scope, || {
+                let compared = compare(&file, place, expected, || Ok(()));
+                refuted.0.store(compared.is_err(), Ordering::Relaxed);
+                compared
+            })
+            .map_err(io)?;
+        let worked = work(&file, &refuted);
+        let ended = |_| io(io::Error::other("the thread ended early"));
+        Ok::<_, Error>((verifier.join().map_err(ended)?, worked))
+    })?;
+    Ok((compared?.of(file, place), worked?))
+}
+
+/// Has the file turned out to be another one? Told to the work of [`verify_beside`], so that it need not go on to its end.
+#[derive(Debug, Default)]
+pub struct Refuted(AtomicBool);
+
+impl Refuted {
+    /// Nothing as long as the file may be the right one.
+    ///
+    /// # Errors
+    /// The file is another one. Nobody will see this error: that of the verification goes before it.
+    pub fn check(&self) -> io::Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            Err(io::Error::other(
+                "the file is not the one that was asked for",
+            ))
+        } else {
+            Ok(())
         }
+    }
+}
+
+/// The digests of a file that were found to be as expected.
+struct Compared {
+    sha256: Sha256,
+    size_bytes: u64,
+}
+
+impl Compared {
+    fn of<F>(self, file: F, place: &str) -> Verified<F> {
+        Verified {
+            file,
+            place: place.to_owned(),
+            sha256: self.sha256,
+            size_bytes: self.size_bytes,
+        }
+    }
+}
+
+fn compare(
+    file: &File,
+    place: &str,
+    expected: &Expected,
+    watch: impl FnMut() -> io::Result<()>,
+) -> Result<Compared, Error> {
+    let io = |source| VerifyProblem::Io {
+        place: place.to_owned(),
+        action: "read",
+        source,
     };
-    file.rewind().map_err(io("go to the first byte"))?;
-    let watched = Watched { file: &file, watch };
+    let watched = Watched {
+        file,
+        position: 0,
+        watch,
+    };
     let (sha256, md5, size_bytes) = match expected.md5 {
         Some(_) => {
             let Digests {
                 sha256,
                 md5,
                 size_bytes,
-            } = digest::digest(watched).map_err(io("read"))?;
+            } = digest::digest(watched).map_err(io)?;
             (sha256, Some(md5), size_bytes)
         }
         None => {
-            let (sha256, size_bytes) = digest::sha256(watched).map_err(io("read"))?;
+            let (sha256, size_bytes) = digest::sha256(watched).map_err(io)?;
             (sha256, None, size_bytes)
         }
     };
-    file.rewind().map_err(io("go to the first byte"))?;
     let place = place.to_owned();
     if sha256 != expected.sha256 {
-        let start = look_at_start(&file);
+        let start = look_at_start(file);
         let (specified, got) = (expected.sha256, sha256);
         return Err(VerifyProblem::Sha256 {
             place,
@@ -212,39 +295,43 @@ pub fn verify_watched(
         && specified != size_bytes
     {
         problems.push(VerifyProblem::Size {
-            place: place.clone(),
+            place,
             specified,
             got: size_bytes,
         });
     }
     match Error::from_problems(problems) {
         Some(error) => Err(error),
-        None => Ok(Verified {
-            file,
-            place,
-            sha256,
-            size_bytes,
-        }),
+        None => Ok(Compared { sha256, size_bytes }),
     }
 }
 
-/// A file whose every read is announced.
+/// A file from its first byte on, whose every read is announced.
 struct Watched<'f, W> {
     file: &'f File,
+    position: u64,
     watch: W,
 }
 
 impl<W: FnMut() -> io::Result<()>> io::Read for Watched<'_, W> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (self.watch)()?;
-        self.file.read(buffer)
+        let count = self.file.read_at(buffer, self.position)?;
+        let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
+        self.position = self.position.saturating_add(count_bytes);
+        Ok(count)
     }
 }
 
 /// Only makes a hint better, so a failure to read is no news here.
 fn look_at_start(file: &File) -> Start {
     let mut start = Vec::new();
-    let _ = file.take(512).read_to_end(&mut start);
+    let bytes = Watched {
+        file,
+        position: 0,
+        watch: || Ok(()),
+    };
+    let _ = bytes.take(512).read_to_end(&mut start);
     let start = start.trim_ascii_start().to_ascii_lowercase();
     let web = [&b"<!doctype"[..], b"<html", b"<?xml", b"<head", b"<!--"];
     if web.iter().any(|tag| start.starts_with(tag)) {
@@ -257,7 +344,8 @@ fn look_at_start(file: &File) -> Start {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
+    use std::io::{Seek as _, Write as _};
+    use std::time::{Duration, Instant};
 
     fn file(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -275,13 +363,15 @@ mod tests {
     }
 
     #[test]
-    fn a_verified_file_stands_at_its_start() {
-        let verified = verify(file(b"abc"), "a.tar.xz", &expected(b"abc")).unwrap();
+    fn a_verified_file_stands_where_it_stood() {
+        let mut abc = file(b"abc");
+        abc.seek(io::SeekFrom::Start(1)).unwrap();
+        let verified = verify(abc, "a.tar.xz", &expected(b"abc")).unwrap();
         let mut text = String::new();
         verified.get().read_to_string(&mut text).unwrap();
         assert_eq!(
             (text.as_str(), verified.place(), verified.size_bytes()),
-            ("abc", "a.tar.xz", 3)
+            ("bc", "a.tar.xz", 3)
         );
         assert_eq!(verified.sha256(), expected(b"abc").sha256);
         let only_sha256 = Expected {
@@ -308,6 +398,58 @@ mod tests {
         assert_eq!(
             (error.render().as_str(), error.kind()),
             ("a.tar.xz: cannot read: enough", Kind::Fault)
+        );
+    }
+
+    #[test]
+    fn work_beside_counts_only_when_the_file_is_the_right_one() {
+        let beside = |bytes: &[u8], work: &dyn Fn(&Refuted) -> Result<u8, Error>| {
+            let outcome =
+                verify_beside(file(bytes), "a.tar.xz", &expected(b"abc"), |_, refuted| {
+                    work(refuted)
+                });
+            outcome
+                .map(|(verified, made)| (verified.size_bytes(), made))
+                .map_err(|error| error.render())
+        };
+        let fault = |text: &'static str| -> Error {
+            VerifyProblem::Io {
+                place: "work".to_owned(),
+                action: "go on",
+                source: io::Error::other(text),
+            }
+            .into()
+        };
+        assert_eq!(beside(b"abc", &|_| Ok(7)), Ok((3, 7)));
+        assert_eq!(
+            beside(b"abc", &|_| Err(fault("tired"))),
+            Err("work: cannot go on: tired".to_owned())
+        );
+        for work in [&(|_: &Refuted| Ok(7u8)) as &dyn Fn(&Refuted) -> _, &|_| {
+            Err(fault("tired"))
+        }] {
+            let message = beside(b"abd", work).unwrap_err();
+            assert!(
+                message.starts_with("a.tar.xz: sha256 mismatch"),
+                "{message}"
+            );
+        }
+        // Work that would never end is told.
+        let until_told = |refuted: &Refuted| {
+            let started = Instant::now();
+            while started.elapsed() < Duration::from_secs(60) {
+                if refuted.check().is_err() {
+                    return Err(fault("told"));
+                }
+                thread::yield_now();
+            }
+            Ok(0)
+        };
+        let started = Instant::now();
+        assert!(beside(b"abd", &until_told).is_err());
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "the work was not told"
         );
     }
 

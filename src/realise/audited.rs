@@ -72,6 +72,7 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
         ..Audited::default()
     };
     let dirs: Vec<(OutputName, &Path)> = stage.dirs().map(|(name, dir, _)| (name, dir)).collect();
+    let allowed = allowed_references(plan);
     let mut problems = Vec::new();
     if machine.is_some() {
         let compat = plan.extras.cuda_compat.iter();
@@ -108,12 +109,21 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
                     files.push(shown(&place));
                 }
             }
-            if file.is_interpreter_foreign && file.abi == machine {
+            let interpreter = file
+                .facts
+                .as_ref()
+                .and_then(|facts| facts.interpreter.as_ref());
+            let is_as_planned = interpreter == plan.extras.interpreter.as_ref();
+            if file.is_interpreter_foreign && !is_as_planned && file.abi == machine {
                 audited.host_interpreters.push(place);
             }
         }
-        for found in report.texts {
-            if let Some(place) = place(&dirs, &found.path) {
+        for mut found in report.texts {
+            // The store may be anywhere, also where hosts have theirs.
+            let is_allowed =
+                |path: &str| allowed.iter().any(|root| Path::new(path).starts_with(root));
+            found.paths.retain(|path| !is_allowed(path));
+            if let Some(place) = place(&dirs, &found.path).filter(|_| !found.paths.is_empty()) {
                 audited.host_paths.insert(shown(&place), found.paths);
             }
         }
@@ -121,7 +131,7 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
     let scan = Scan {
         trees: dirs.iter().map(|(_, dir)| dir.to_path_buf()).collect(),
         forbidden: plan.extras.forbidden_texts.clone(),
-        allowed_references: allowed_references(plan),
+        allowed_references: allowed,
     };
     for found in audit::scan(&scan)? {
         let Some(place) = place(&dirs, &found.path) else {

@@ -3,18 +3,16 @@
 //! Not an interpreter of CMake. Followed are the ways in which packages find their own top: variables that are set from
 //! `CMAKE_CURRENT_LIST_DIR` and `CMAKE_CURRENT_LIST_FILE` by `get_filename_component`, `set` and `file(REAL_PATH)`, line by
 //! line, and the `_IMPORT_PREFIX` of exported targets. What such a variable leads to is replaced where the split has put it
-//! elsewhere; calls of `find_path` and its like that search such a folder are given the other outputs, too.
+//! elsewhere; a call of `find_path` or its like that searches a folder of the package is told where its `PATH_SUFFIXES` are now.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
-/// A variable at the start of a path: `${NAME}/rest`, alone or in quotes; or a call that sets one.
-#[allow(
-    clippy::unwrap_used,
-    reason = "the expression is a constant; a test compiles it"
-)]
+/// What is looked at: a path that begins with a variable (`${NAME}/rest`, `${NAME}/${OTHER}/rest`), a call that sets one, the
+/// ends of a call that searches, and comments.
+#[allow(clippy::unwrap_used, reason = "a constant, which the tests compile")]
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"(?i)(?P<call>\bget_filename_component\s*\(\s*(?P<gv>\w+)\s+"?(?P<ge>[^"\s)]+)"?\s+(?P<gm>\w+)"#,
@@ -23,108 +21,168 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         r#"|(?P<find>\bfind_(?:path|file|library|program)\s*\()"#,
         r#"|(?P<close>\))"#,
         r#"|(?P<comment>\#[^\n]*)"#,
-        r#"|(?P<token>\$\{(?P<tv>\w+)\}(?P<tr>(?:/[\w.+\-]*)*))"#,
+        r#"|(?P<token>\$\{\w+\}(?:\$\{\w+\}|/[\w.+\-]*)*)"#,
     ))
     .unwrap()
 });
 
-/// Where things of the archive are found.
-pub(super) trait Places {
-    /// Where the path of the archive is found, when that is not where the file itself leads to.
-    fn elsewhere(&mut self, path: &str) -> Option<String>;
-    /// The tops of the outputs that hold headers and libraries.
-    fn others(&mut self) -> Vec<String>;
+/// `PATH_SUFFIXES` and what follows, up to the next word in capitals.
+#[allow(clippy::unwrap_used, reason = "a constant, which the tests compile")]
+static SUFFIXES: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\bPATH_SUFFIXES\b((?:\s+[^\sA-Z)][^\s)]*)+)").unwrap());
+
+/// Says where the path of the archive is found, when that is not where the file itself leads to.
+type Elsewhere<'a> = dyn FnMut(&str) -> Option<String> + 'a;
+
+/// The value of a variable, as far as it is known.
+#[derive(Clone, Debug)]
+enum Value {
+    /// A path in the archive; empty for the top.
+    Path(String),
+    /// A part of one: `../../..`.
+    Text(String),
 }
 
+type Variables = BTreeMap<String, Value>;
+
 /// `text` with the paths that its package is found at. `file` is its path in the archive.
-pub(super) fn rewrite(text: &str, file: &str, places: &mut dyn Places) -> String {
+pub(super) fn rewrite(text: &str, file: &str, elsewhere: &mut Elsewhere<'_>) -> String {
     let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut variables: BTreeMap<String, String> = BTreeMap::from([
-        ("CMAKE_CURRENT_LIST_DIR".to_owned(), folder.to_owned()),
-        ("CMAKE_CURRENT_LIST_FILE".to_owned(), file.to_owned()),
+    let known = [
+        ("CMAKE_CURRENT_LIST_DIR", folder),
+        ("CMAKE_CURRENT_LIST_FILE", file),
         // Set by the file that includes this one, when this one does not.
-        ("_IMPORT_PREFIX".to_owned(), String::new()),
-    ]);
-    let mut searches = false;
+        ("_IMPORT_PREFIX", ""),
+    ];
+    let known = known.map(|(name, path)| (name.to_owned(), Value::Path(path.to_owned())));
+    let mut variables = Variables::from(known);
+    let mut search: Option<Vec<String>> = None;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for found in WORDS.captures_iter(text) {
         let Some(whole) = found.get(0) else { continue };
         out.push_str(text.get(done..whole.start()).unwrap_or_default());
         done = whole.end();
+        let words = whole.as_str();
         if found.name("call").is_some() {
-            out.push_str(&replaced(
-                whole.as_str(),
-                &variables,
-                places,
-                Context::Other,
-            ));
+            out.push_str(&replaced(words, &variables, elsewhere));
             if let Some((name, value)) = assigned(&found, folder, &variables) {
                 match value {
                     Some(value) => variables.insert(name, value),
                     None => variables.remove(&name),
                 };
             }
-        } else if found.name("token").is_some() {
-            let context = match (searches, out.ends_with('"')) {
-                (false, _) => Context::Other,
-                (true, false) => Context::Search,
-                (true, true) => Context::QuotedSearch,
-            };
-            out.push_str(&replaced(whole.as_str(), &variables, places, context));
-        } else {
-            searches = match (found.name("find"), found.name("close")) {
-                (Some(_), _) => true,
-                (_, Some(_)) => false,
-                _ => searches,
-            };
-            out.push_str(whole.as_str());
+            continue;
+        }
+        if found.name("find").is_some() {
+            search = Some(suffixes(text.get(done..).unwrap_or_default()));
+        } else if found.name("close").is_some() {
+            search = None;
+        }
+        if found.name("token").is_none() {
+            out.push_str(words);
+            continue;
+        }
+        let is_quoted = out.ends_with('"');
+        out.push_str(&replaced(words, &variables, elsewhere));
+        let Some(path) = evaluate(words, &variables) else {
+            continue;
+        };
+        for suffix in search.iter().flatten() {
+            let found = normal(&format!("{path}/{suffix}"));
+            if let Some(folder) = found.and_then(|path| elsewhere(&path)) {
+                out.push_str(if is_quoted { "\" \"" } else { " " });
+                out.push_str(&folder);
+            }
         }
     }
     out.push_str(text.get(done..).unwrap_or_default());
     out
 }
 
-/// The variable that a call sets, and the path in the archive that it is then; `None` for others.
+/// The suffixes of the call whose arguments `text` begins with.
+fn suffixes(text: &str) -> Vec<String> {
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let mut arguments = String::new();
+    for line in lines {
+        let end = line.find(')');
+        arguments.push_str(line.get(..end.unwrap_or(line.len())).unwrap_or_default());
+        arguments.push('\n');
+        if end.is_some() {
+            break;
+        }
+    }
+    let found = SUFFIXES.captures(&arguments).and_then(|found| found.get(1));
+    let words = found.map_or("", |found| found.as_str()).split_whitespace();
+    words
+        .map(|word| word.trim_matches('"').to_owned())
+        .collect()
+}
+
+/// The variable that a call sets, and what it is then; `None` for what is not followed.
 fn assigned(
     call: &Captures<'_>,
     folder: &str,
-    variables: &BTreeMap<String, String>,
-) -> Option<(String, Option<String>)> {
+    variables: &Variables,
+) -> Option<(String, Option<Value>)> {
     let part = |name| call.name(name).map(|found| found.as_str());
     if let (Some(name), Some(value)) = (part("gv"), part("ge")) {
         let mode = part("gm").unwrap_or_default().to_ascii_uppercase();
         let path = evaluate(value, variables);
-        let value = match mode.as_str() {
+        let path = match mode.as_str() {
             "PATH" | "DIRECTORY" => path.and_then(|path| parent(&path)),
             "ABSOLUTE" | "REALPATH" => path,
             _ => None,
         };
-        return Some((name.to_owned(), value));
+        return Some((name.to_owned(), path.map(Value::Path)));
     }
     if let (Some(name), Some(value)) = (part("sv"), part("se")) {
-        return Some((name.to_owned(), evaluate(value, variables)));
+        let is_text = value.bytes().all(is_in_path);
+        let value = match is_text {
+            true => Some(Value::Text(value.to_owned())),
+            false => evaluate(value, variables).map(Value::Path),
+        };
+        return Some((name.to_owned(), value));
     }
     let (name, value) = (part("rv")?, part("re")?);
     let base = match part("rb") {
         Some(base) => evaluate(base, variables),
         None => Some(folder.to_owned()),
     };
-    let value = match value.starts_with("${") {
+    let path = match value.starts_with("${") {
         true => evaluate(value, variables),
         false => base.and_then(|base| normal(&format!("{base}/{value}"))),
     };
-    Some((name.to_owned(), value))
+    Some((name.to_owned(), path.map(Value::Path)))
 }
 
-/// The path in the archive that `${NAME}/rest` stands for.
-fn evaluate(value: &str, variables: &BTreeMap<String, String>) -> Option<String> {
-    let (name, rest) = value.strip_prefix("${")?.split_once('}')?;
-    let path = variables.get(name)?;
-    match rest.is_empty() || rest.starts_with('/') {
-        true => normal(&format!("{path}{rest}")),
-        false => None,
+fn is_in_path(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/_.+-".contains(&byte)
+}
+
+/// The path in the archive that `${NAME}/rest` stands for; `None` when it is not known, or is none of the archive.
+fn evaluate(value: &str, variables: &Variables) -> Option<String> {
+    let (name, mut rest) = value.strip_prefix("${")?.split_once('}')?;
+    let Value::Path(path) = variables.get(name)? else {
+        return None;
+    };
+    let mut path = path.clone();
+    if !rest.is_empty() && !rest.starts_with('/') {
+        return None;
     }
+    while let Some((before, after)) = rest.split_once("${") {
+        let (name, after) = after.split_once('}')?;
+        let Value::Text(text) = variables.get(name)? else {
+            return None;
+        };
+        path.push_str(before);
+        path.push_str(text);
+        rest = after;
+    }
+    path.push_str(rest);
+    normal(&path)
 }
 
 /// Without `.` and `..`; `None` when that leads out of the archive.
@@ -150,73 +208,40 @@ fn parent(path: &str) -> Option<String> {
     }
 }
 
-/// What a path is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Context {
-    /// A call of `find_path` or the like.
-    Search,
-    /// The same, in quotes.
-    QuotedSearch,
-    /// All else.
-    Other,
-}
-
-/// `words` with each path that is found elsewhere in its place. In a search a folder is joined by the same one of the
-/// other outputs.
-fn replaced(
-    words: &str,
-    variables: &BTreeMap<String, String>,
-    places: &mut dyn Places,
-    context: Context,
-) -> String {
+/// `words` with each path that is found elsewhere in its place. A variable alone stays: it is what CMake knows of where the
+/// file lies, and others are told from it.
+fn replaced(words: &str, variables: &Variables, elsewhere: &mut Elsewhere<'_>) -> String {
     let mut out = String::with_capacity(words.len());
     let mut rest = words;
     while let Some(start) = rest.find("${") {
         let (before, from) = rest.split_at(start);
-        out.push_str(before);
-        let length = token_length(from);
-        let (token, after) = from.split_at(length);
+        let (token, after) = from.split_at(token_length(from));
         rest = after;
-        let Some(path) = evaluate(token, variables) else {
-            out.push_str(token);
-            continue;
-        };
-        let is_alone = token.ends_with('}');
-        match places.elsewhere(&path) {
-            // A file's own place, and what is told from it, must stay what CMake knows.
-            Some(found) if !is_alone => out.push_str(&found),
-            _ => out.push_str(token),
-        }
-        if context != Context::Other && is_alone {
-            for top in places.others() {
-                let folder = match path.as_str() {
-                    "" => top,
-                    path => format!("{top}/{path}"),
-                };
-                let between = match context {
-                    Context::QuotedSearch => "\" \"",
-                    Context::Search | Context::Other => " ",
-                };
-                out.push_str(between);
-                out.push_str(&folder);
-            }
-        }
+        let path = evaluate(token, variables).filter(|_| token.contains('/'));
+        let found = path.and_then(|path| elsewhere(&path));
+        out.push_str(before);
+        out.push_str(found.as_deref().unwrap_or(token));
     }
     out.push_str(rest);
     out
 }
 
-/// The length of `${NAME}/rest` at the start of `text`.
+/// The length of the path at the start of `text`, which begins with a variable.
 fn token_length(text: &str) -> usize {
-    let Some(name) = text.find('}') else {
-        return text.len();
-    };
-    let name = name + 1;
-    let is_path = |c: char| c.is_alphanumeric() || "/_.+-".contains(c);
-    let after = text.get(name..).unwrap_or_default();
-    match after.starts_with('/') {
-        true => name + after.find(|c| !is_path(c)).unwrap_or(after.len()),
-        false => name,
+    let mut length = 0;
+    loop {
+        let rest = text.get(length..).unwrap_or_default();
+        if rest.starts_with("${") {
+            match rest.find('}') {
+                Some(end) => length += end + 1,
+                None => return text.len(),
+            }
+        } else if rest.starts_with('/') {
+            let end = rest.bytes().position(|byte| !is_in_path(byte));
+            length += end.unwrap_or(rest.len());
+        } else {
+            return length;
+        }
     }
 }
 
@@ -224,19 +249,11 @@ fn token_length(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    struct Outputs;
-
-    impl Places for Outputs {
-        fn elsewhere(&mut self, path: &str) -> Option<String> {
-            match path {
-                "include" => Some("/inc/include".to_owned()),
-                "lib" | "lib/libx.so.1" => Some(format!("/lib/{path}")),
-                _ => None,
-            }
-        }
-
-        fn others(&mut self) -> Vec<String> {
-            vec!["/inc".to_owned(), "/lib".to_owned()]
+    fn elsewhere(path: &str) -> Option<String> {
+        match path {
+            "include" => Some("/inc/include".to_owned()),
+            "lib" | "lib/libx.so.1" => Some(format!("/lib/{path}")),
+            _ => None,
         }
     }
 
@@ -280,12 +297,17 @@ list(APPEND x "/lib/lib/libx.so.1" "${_IMPORT_PREFIX}/lib/cmake/x/y.cmake")"#,
             ),
             // As nvCOMP does it.
             (
-                "file(REAL_PATH \"${CMAKE_CURRENT_LIST_DIR}\" R) # x\nfile(REAL_PATH \"../../\" P BASE_DIRECTORY \"${R}\")\nfind_path(D NAMES x.h PATHS ${P} # (why)\n PATH_SUFFIXES ../include)\nfoo(${P})",
-                "file(REAL_PATH \"${CMAKE_CURRENT_LIST_DIR}\" R) # x\nfile(REAL_PATH \"../../\" P BASE_DIRECTORY \"${R}\")\nfind_path(D NAMES x.h PATHS ${P} /inc/lib /lib/lib # (why)\n PATH_SUFFIXES ../include)\nfoo(${P})",
+                "file(REAL_PATH \"${CMAKE_CURRENT_LIST_DIR}\" R) # x\nfile(REAL_PATH \"../../\" P BASE_DIRECTORY \"${R}\")\nfind_path(D NAMES x.h PATHS ${P} # (why)\n PATH_SUFFIXES\n  ../gone # (that)\n  ../include\n NO_CACHE)\nfoo(${P})",
+                "file(REAL_PATH \"${CMAKE_CURRENT_LIST_DIR}\" R) # x\nfile(REAL_PATH \"../../\" P BASE_DIRECTORY \"${R}\")\nfind_path(D NAMES x.h PATHS ${P} /inc/include # (why)\n PATH_SUFFIXES\n  ../gone # (that)\n  ../include\n NO_CACHE)\nfoo(${P})",
             ),
             (
-                "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../..\")\nfind_library(D x HINTS \"${P}\" \"${P}/lib\")",
-                "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../..\")\nfind_library(D x HINTS \"${P}\" \"/inc\" \"/lib\" \"/lib/lib\")",
+                "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../..\")\nfind_library(D x HINTS \"${P}\" PATH_SUFFIXES lib \"lib64\")\nfind_path(E x ${P}/include)",
+                "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../..\")\nfind_library(D x HINTS \"${P}\" \"/lib/lib\" PATH_SUFFIXES lib \"lib64\")\nfind_path(E x /inc/include)",
+            ),
+            // As CUB does it.
+            (
+                "set(up \"../../../\")\nfind_path(D x PATHS \"${CMAKE_CURRENT_LIST_DIR}/${up}/include\" \"${up}/include\")",
+                "set(up \"../../../\")\nfind_path(D x PATHS \"/inc/include\" \"${up}/include\")",
             ),
             // Out of the archive, and what is no path.
             (
@@ -293,7 +315,10 @@ list(APPEND x "/lib/lib/libx.so.1" "${_IMPORT_PREFIX}/lib/cmake/x/y.cmake")"#,
                 "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../../..\")\na(${P}/include ${_IMPORT_PREFIX}include ${",
             ),
         ] {
-            assert_eq!(rewrite(text, "lib/cmake/x/x.cmake", &mut Outputs), expected);
+            assert_eq!(
+                rewrite(text, "lib/cmake/x/x.cmake", &mut elsewhere),
+                expected
+            );
         }
     }
 }

@@ -85,6 +85,13 @@ impl Phase {
 pub enum Event<'a> {
     /// A step begins.
     Phase(Phase),
+    /// So much of the archive was read.
+    Read {
+        /// Bytes.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+    },
     /// What was done to one file. Like the other texts safe to print, and one line.
     Detail(&'a str),
     /// What was made, in short.
@@ -95,32 +102,35 @@ pub enum Event<'a> {
     Listed(&'a str),
 }
 
+/// Is told of each [`Event`] as it happens, on any thread.
+pub type Progress<'a> = &'a (dyn Fn(Event<'_>) + Sync);
+
 /// Carries out `plan` and says what was made. `progress` is told of each [`Event`] as it happens.
 ///
 /// # Errors
 /// The archive is not the one of the manifest, or is one that must not be unpacked; two paths land in one place; a
 /// link dangles; an ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing; two outputs
 /// would refer to each other; an output exists already; I/O fails. The outputs are then as they were before.
-pub fn realise(
-    plan: &Plan,
-    staging: Staging,
-    progress: &mut dyn FnMut(Event<'_>),
-) -> Result<Report, Error> {
+pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<Report, Error> {
     let archive_name = file_name(&plan.archive.relative_path);
     progress(Event::Phase(Phase::Verify));
     let source = File::open(&plan.src)
         .map_err(|source| RealiseError::io("open", &plan.src, source))
         .map_err(Error::from)?;
-    let verified = hash::verify(source, archive_name, &plan.archive.expected())?;
+    // Hashing hides behind decompressing; the stage goes, and all in it, unless the file turns out to be the right one.
+    let expected = plan.archive.expected();
+    let (_, stage) = hash::verify_beside(source, archive_name, &expected, |file, refuted| {
+        let stage = Stage::new(&plan.outputs, staging)?;
+        progress(Event::Phase(Phase::Unpack));
+        let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
+        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?;
+        Ok(stage)
+    })?;
     progress(Event::Note(&format!(
         "{}: sha256 and size are the manifest's",
         text::printable(archive_name)
     )));
-
-    let stage = Stage::new(&plan.outputs, staging)?;
-    progress(Event::Phase(Phase::Unpack));
     let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
-    archive::unpack(verified.get(), archive_name, &unpacked)?;
 
     progress(Event::Phase(Phase::Split));
     let tree = Tree::read(&unpacked)?;
@@ -197,7 +207,7 @@ fn list(
     output: OutputName,
     root: &Path,
     folder: &Path,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<(), Error> {
     let mut entries = stage::entries(folder)?;
     entries.sort_by_key(DirEntry::file_name);

@@ -6,7 +6,6 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::Event;
 use super::error::{Missing, RealiseError};
 use super::links::{self, Target};
 use super::references::References;
@@ -14,6 +13,7 @@ use super::report::{LeftAlone, Patched};
 use super::split::{Piece, PieceKind, Split};
 use super::stage::Stage;
 use super::tree::{Node, Tree};
+use super::{Event, Progress};
 use crate::elf::{self, ElfKind, Facts, Writing};
 use crate::error::Error;
 use crate::fatbin::{self, DeviceCode};
@@ -89,7 +89,7 @@ pub(super) fn patch(
     split: &Split,
     stage: &Stage,
     mut references: References,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<(Vec<Patched>, Vec<LeftAlone>), Error> {
     let mut objects = Vec::new();
     let mut left_alone = Vec::new();
@@ -541,7 +541,7 @@ fn remedy(plan: &Plan, machine: Abi, soname: &str, other_machines: &[Abi]) -> St
 fn carry_out(
     edits: &[Edit<'_>],
     stage: &Stage,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<Vec<Patched>, Error> {
     let mut patched = Vec::new();
     for edit in edits {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::Event;
 use super::cmake;
 use super::error::RealiseError;
 use super::links::{self, Target};
@@ -12,6 +11,7 @@ use super::references::References;
 use super::split::{Homes, Piece, PieceKind, Split};
 use super::stage::Stage;
 use super::tree::Tree;
+use super::{Event, Progress};
 use crate::error::Error;
 use crate::plan::outputs::Placement;
 use crate::plan::{OutputName, Plan};
@@ -31,7 +31,7 @@ pub(super) fn rewrite(
     split: &Split,
     stage: &Stage,
     references: &mut References,
-    progress: &mut dyn FnMut(Event<'_>),
+    progress: Progress<'_>,
 ) -> Result<Vec<Placement>, Error> {
     let mut rewritten = Vec::new();
     for piece in split.pieces() {
@@ -58,7 +58,9 @@ pub(super) fn rewrite(
             let folder = folder.map_or("", |(folder, _)| folder);
             pkg_config::rewrite(&text, folder, &mut |path| finder.absolute(path))
         } else {
-            cmake::rewrite(&text, piece.from.as_str(), &mut finder)
+            cmake::rewrite(&text, piece.from.as_str(), &mut |path| {
+                finder.elsewhere(path)
+            })
         };
         if new != text {
             fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
@@ -137,33 +139,13 @@ impl Finder<'_> {
             location => format!("{root}/{location}"),
         })
     }
-}
 
-impl cmake::Places for Finder<'_> {
+    /// The same, when that is not where it is seen from this file by the way that the archive has.
     fn elsewhere(&mut self, path: &str) -> Option<String> {
         let (output, location) = self.find(path)?;
         if output == self.piece.to.output && location == path {
             return None;
         }
         self.absolute(path)
-    }
-
-    fn others(&mut self) -> Vec<String> {
-        let own = &self.piece.to;
-        let mut others = Vec::new();
-        for output in [OutputName::Include, OutputName::Lib] {
-            if let Some(root) = self
-                .plan
-                .outputs
-                .get(&output)
-                .and_then(|path| path.to_str())
-                && output != own.output
-            {
-                self.references
-                    .add(own.output, output, own.path.as_str(), "find");
-                others.push(root.to_owned());
-            }
-        }
-        others
     }
 }

@@ -1,5 +1,6 @@
 //! Attacks and damage: each is refused with a message that names the entry, and leaves nothing behind.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -94,6 +95,14 @@ fn tar_names_and_kinds() {
             make::tar(&[file("top/a", b"1"), file("./top/a", b"2")]),
         ),
         (
+            "case.tar",
+            make::tar(&[
+                file("top/Lib/a", b""),
+                file("top/b", b""),
+                file("top/lib/c", b""),
+            ]),
+        ),
+        (
             "file-over-folder.tar",
             make::tar(&[file("top/a/b", b""), file("top/a", b"")]),
         ),
@@ -118,7 +127,7 @@ fn tar_names_and_kinds() {
             bytes
         }),
     ];
-    insta::assert_snapshot!(table(&cases), @r#"
+    insta::assert_snapshot!(table(&cases), @r"
     dotdot.tar: entry 1 `top/lib/../../../etc/passwd`: expected a path that stays inside the archive, found the component `..`
     hint: NVIDIA's archives have no such entry; check where this file comes from
     absolute.tar: entry 1 `/etc/passwd`: expected a relative path, found an absolute one
@@ -142,12 +151,13 @@ fn tar_names_and_kinds() {
     no-folder.tar: entry 1 `a`: expected one folder at the top of the archive, found a file there
     duplicate.tar: entry 3 `top/a`: expected every path once, found it again after entry 1
     duplicate-dot.tar: entry 2 `./top/a`: expected every path once, found it again after entry 1
+    case.tar: entry 3 `top/lib/c`: expected paths that differ in more than case, found that of entry 1 in another case
     file-over-folder.tar: entry 2 `top/a`: expected every path once, found it again after entry 1
     folder-over-file.tar: entry 2 `top/a/`: expected every path once, found it again after entry 1
     below-file.tar: entry 2 `top/a/b`: expected `a` to be a directory, found a file (entry 1)
     deep.tar: entry 1 `d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/...`: expected a path (components) of at most 64, found 70
     empty.tar: expected an entry after the extended headers, found the end of the archive
-    "#);
+    ");
 }
 
 #[test]
@@ -327,7 +337,29 @@ fn compressed_streams() {
         bytes
     };
     let zeros = make::tar(&[file("top/zeros", &vec![0; 80 << 20])]);
+    let checked = |check| {
+        let stream = liblzma::stream::Stream::new_easy_encoder(0, check).unwrap();
+        let mut packer = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+        packer.write_all(&good).unwrap();
+        packer.finish().unwrap()
+    };
+    // The stream's header: 6 bytes of magic, two of flags, the second of which is the check, CRC-32 of both.
+    let mut unknown_check = xz(&good);
+    unknown_check[7] = 2;
+    sum(&mut unknown_check, 6, 2);
+    // The block's header: size and flags, filter 0x21 (LZMA2) with one byte of properties, the size of the dictionary.
+    let mut dictionary = xz(&good);
+    assert_eq!(dictionary[14..16], [0x21, 1]);
+    dictionary[16] = 36;
+    sum(&mut dictionary, 12, 8);
     let cases = [
+        ("no-check.tar.xz", checked(liblzma::stream::Check::None)),
+        ("unknown-check.tar.xz", unknown_check),
+        ("dictionary.tar.xz", dictionary),
+        (
+            "second-no-check.tar.xz",
+            [xz(b""), checked(liblzma::stream::Check::None)].concat(),
+        ),
         ("trailing.tar.xz", with(xz(&good), b"garbage!")),
         ("padding.tar.xz", with(xz(&good), &[0; 3])),
         ("cut.tar.xz", cut(xz(&good), 6)),
@@ -342,10 +374,15 @@ fn compressed_streams() {
         ("empty.tar.xz", Vec::new()),
         ("x.whl", xz(&good)),
     ];
-    insta::assert_snapshot!(table(&cases), @r#"
-    trailing.tar.xz: cannot read the data: premature eof
+    insta::assert_snapshot!(table(&cases), @"
+    no-check.tar.xz: entry 1: expected an .xz stream with a check, CRC-32 (1), CRC-64 (4) or SHA-256 (10), found one without
+    unknown-check.tar.xz: entry 1: expected an .xz stream with a check, CRC-32 (1), CRC-64 (4) or SHA-256 (10), found the check 2
+    dictionary.tar.xz: entry 1: cannot read the data: memory limit reached
+    second-no-check.tar.xz: entry 1: expected an .xz stream with a check, CRC-32 (1), CRC-64 (4) or SHA-256 (10), found one without
+    trailing.tar.xz: expected the end of the file or another .xz stream behind a stream, found other bytes
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
-    padding.tar.xz: cannot read the data: lzma data error
+    padding.tar.xz: expected padding behind an .xz stream in groups of 4 zero bytes, found 3 of them
+    hint: the file is cut short or has extra bytes at its end; remove it and fetch again
     cut.tar.xz: cannot read the data: premature eof
     hint: the file is cut short or has extra bytes at its end; remove it and fetch again
     flip.tar.xz: entry 1: cannot read the data: lzma data error
@@ -361,7 +398,14 @@ fn compressed_streams() {
     hint: this looks like a web page: the download address is wrong or needs a login
     empty.tar.xz: expected an archive (.tar.xz, .tar.gz, .tar, .zip or .whl), found an empty file
     x.whl: expected a wheel to be a zip archive, found an .xz stream
-    "#);
+    ");
+}
+
+/// Sets the CRC-32 behind `count` bytes at `at`.
+fn sum(bytes: &mut [u8], at: usize, count: usize) {
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[at..at + count]);
+    bytes[at + count..at + count + 4].copy_from_slice(&crc.sum().to_le_bytes());
 }
 
 #[test]
@@ -447,10 +491,18 @@ fn zip_archives() {
             make::zip(&[("a/x", 0o644, b""), ("b/y", 0o644, b"")]),
         ),
         ("no-folder.zip", named("a")),
+        (
+            "case.zip",
+            make::zip(&[("t/A", 0o644, b""), ("t/a", 0o644, b"")]),
+        ),
+        // Both entries have the content of the first: with many of them a few bytes become gigabytes (Fifield's bombs).
+        ("overlap.zip", overlapping()),
+        ("disks.zip", edit(&[(length - 18, b"\x01")])),
+        ("second-name.zip", second_name()),
         ("empty.zip", make::zip(&[])),
         ("bomb.zip", deflated),
     ];
-    insta::assert_snapshot!(table(&cases), @r#"
+    insta::assert_snapshot!(table(&cases), @r"
     dotdot.zip: entry 1 `top/../a`: expected a path that stays inside the archive, found the component `..`
     hint: NVIDIA's archives have no such entry; check where this file comes from
     absolute.zip: entry 1 `/op/a`: expected a relative path, found an absolute one
@@ -474,9 +526,39 @@ fn zip_archives() {
     hint: repack it as .tar.xz
     two-folders.zip: entry 2 `b/y`: expected all entries below the one folder `a`, found one beside it
     no-folder.zip: entry 1 `a`: expected one folder at the top of the archive, found a file there
+    case.zip: entry 2 `t/a`: expected paths that differ in more than case, found that of entry 1 in another case
+    overlap.zip: cannot read the zip structure: invalid Zip archive: header inconsistency detected: Local file header filename mismatch (does not match central directory)
+    disks.zip: expected the zip archive to start at its first byte and end with an end record without comment, found other bytes
+    second-name.zip: cannot read the zip structure: invalid Zip archive: header inconsistency detected: UnicodePath (0x7075) changes file name path components
     empty.zip: expected at least one entry, found none
     bomb.zip: entry 1 `top/zeros`: expected at most (cap) bytes out of this archive, found more
-    "#);
+    ");
+}
+
+/// A zip archive whose two entries have one and the same local header.
+fn overlapping() -> Vec<u8> {
+    let mut bytes = make::zip(&[("top/a", 0o644, b"hello"), ("top/b", 0o644, b"hello")]);
+    let second = bytes.windows(4).rposition(|four| four == b"PK\x01\x02");
+    // Offset of the local header, in the second entry of the central directory.
+    let at = second.unwrap() + 42;
+    bytes[at..at + 4].copy_from_slice(&[0; 4]);
+    bytes
+}
+
+/// A zip archive with the name `evil` in an extra field that some readers take for the better one.
+fn second_name() -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let mut options = zip::write::FileOptions::<zip::write::ExtendedFileOptions>::default();
+    let mut crc = flate2::Crc::new();
+    crc.update(b"top/a");
+    let field = [&[1][..], &crc.sum().to_le_bytes(), b"evil"].concat();
+    for central in [false, true] {
+        options
+            .add_extra_data(0x7075, field.clone(), central)
+            .unwrap();
+    }
+    writer.start_file("top/a", options).unwrap();
+    writer.finish().unwrap().into_inner()
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Good archives come out complete, the same from every format.
 
-use super::make::{self, entry, entry_with, file, link, pax};
+use std::fs::File;
+use std::io::Write as _;
 use std::process::Command;
 
+use cuda_redist::archive;
+
+use super::make::{self, entry, entry_with, file, link, pax};
 use super::{folder, listing, names, unpack_bytes, unpack_file};
 use crate::support::nvidia_archive::{Content, Member, gz, tar as nvidia_tar, top, xz};
 use crate::support::{self, nvidia_archive};
@@ -101,13 +105,102 @@ fn concatenated_streams_are_one_archive() {
     let (head, tail) = tar.split_at(1000);
     for (name, pack) in [("a.tar.xz", xz as fn(&[u8]) -> Vec<u8>), ("a.tar.gz", gz)] {
         let folder = folder();
-        let bytes = [pack(head), pack(tail)].concat();
+        let padding = if name.ends_with("xz") { 8 } else { 0 };
+        let bytes = [pack(head), vec![0; padding], pack(tail), vec![0; padding]].concat();
         let out = unpack_bytes(folder.path(), name, &bytes).unwrap();
         assert_eq!(
             std::fs::read(out.join("bin/tool")).unwrap(),
             b"#!/bin/sh\n",
             "{name}"
         );
+    }
+}
+
+/// Modes are ours: no set-id bits, no directory that cannot be entered.
+#[test]
+fn modes_are_normalised() {
+    let with_mode = |kind, name: &str, mode: &'static [u8; 8]| {
+        entry_with(kind, name.as_bytes(), b"", b"", |header| {
+            header[100..108].copy_from_slice(mode);
+        })
+    };
+    let folder = folder();
+    let bytes = make::tar(&[
+        with_mode(b'5', "top/closed/", b"0000000\0"),
+        with_mode(b'5', "top/sticky/", b"0007777\0"),
+        with_mode(b'0', "top/closed/setuid", b"0006755\0"),
+        with_mode(b'0', "top/closed/none", b"0000000\0"),
+        with_mode(b'0', "top/closed/all", b"0000666\0"),
+    ]);
+    let out = unpack_bytes(folder.path(), "a.tar", &bytes).unwrap();
+    insta::assert_snapshot!(listing(&out), @"
+    0755 closed/
+    0644 closed/all 0
+    0644 closed/none 0
+    0755 closed/setuid 0
+    0755 sticky/
+    ");
+}
+
+/// `xz -T`: the headers of blocks have sizes, so that they can be decoded in parallel. More of them than threads.
+#[test]
+fn blocks_are_decoded_in_parallel_and_in_order() {
+    let content: Vec<u8> = (0..3_000_000u32)
+        .flat_map(|n| (n / 7).to_le_bytes())
+        .collect();
+    let tar = make::tar(&[file("top/numbers", &content)]);
+    let stream = liblzma::stream::MtStreamBuilder::new()
+        .threads(2)
+        .block_size(1 << 20)
+        .preset(0)
+        .check(liblzma::stream::Check::Crc64)
+        .encoder()
+        .unwrap();
+    let mut packer = liblzma::write::XzEncoder::new_stream(Vec::new(), stream);
+    packer.write_all(&tar).unwrap();
+    let packed = packer.finish().unwrap();
+    assert_ne!(packed[13] & 0xc0, 0, "the first block's header has sizes");
+    let folder = folder();
+    let out = unpack_bytes(folder.path(), "a.tar.xz", &packed).unwrap();
+    assert!(std::fs::read(out.join("numbers")).unwrap() == content);
+    // Damage in a late block, and the end cut off: told by whatever thread comes upon it.
+    let mut damaged = packed.clone();
+    let late = damaged.len() * 3 / 4;
+    damaged[late] ^= 1;
+    for (name, bytes) in [
+        ("damaged.tar.xz", &damaged[..]),
+        ("cut.tar.xz", &packed[..late]),
+    ] {
+        let folder = support::dir();
+        let error = unpack_bytes(folder.path(), name, bytes).unwrap_err();
+        assert!(error.is_rejected(), "{error}");
+        assert_eq!(names(folder.path()), [name]);
+    }
+}
+
+/// What [`archive::list`] says is what is unpacked.
+#[test]
+fn listing_is_unpacking_without_writing() {
+    let folder = folder();
+    let file = folder.path().join("a.tar.xz");
+    std::fs::write(&file, xz(&nvidia_tar(&top(), &members()))).unwrap();
+    let listed = archive::list(&File::open(&file).unwrap(), "a.tar.xz", &|_| Ok(())).unwrap();
+    assert_eq!(names(folder.path()), ["a.tar.xz"]);
+    let target = folder.path().join("out");
+    let unpacked = archive::unpack(&File::open(&file).unwrap(), "a.tar.xz", &target).unwrap();
+    assert_eq!(listed, unpacked);
+    let lines: Vec<String> = listed.entries.iter().map(line).collect();
+    assert_eq!(lines.join("\n"), listing(&target));
+    assert_eq!((listed.files(), listed.size_bytes()), (4, 42));
+}
+
+/// An entry as [`listing`] shows it.
+fn line(entry: &archive::Entry) -> String {
+    let path = &entry.path;
+    match &entry.kind {
+        archive::EntryKind::Directory => format!("0755 {path}/"),
+        archive::EntryKind::File { size_bytes, mode } => format!("{mode:04o} {path} {size_bytes}"),
+        archive::EntryKind::Link { target } => format!("link {path} -> {target}"),
     }
 }
 

@@ -5,8 +5,11 @@
 
 #![allow(dead_code, reason = "each target's program uses one of them")]
 
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use cuda_redist::archive::{self, Entry, EntryKind};
 use cuda_redist::elf::{self, Edit, SearchPath, Writing};
 use cuda_redist::error::Severity;
 use cuda_redist::manifest::json::{Tape, Token};
@@ -27,6 +30,9 @@ pub const ALL: &[(&str, Target)] = &[
     ("releases", releases),
     ("shapes", shapes),
     ("fatbin", fatbin),
+    ("tar", tar),
+    ("zip", zip),
+    ("entry_name", entry_name),
 ];
 
 /// Lets `look` at a file with these bytes.
@@ -261,4 +267,114 @@ pub fn fatbin(data: &[u8]) {
             Err(error) => assert!(error.is_rejected(), "{error}"),
         }
     });
+}
+
+/// Tar archives, packed or not.
+pub fn tar(data: &[u8]) {
+    unpacked(data, "x.tar");
+}
+
+/// Zip archives, as such and as wheels.
+pub fn zip(data: &[u8]) {
+    unpacked(data, "x.zip");
+    unpacked(data, "x.whl");
+}
+
+/// Names of entries, one a line: `name` a file, `name/` a directory, `name\ttarget` a symbolic link, `name\rtarget` a hard one.
+pub fn entry_name(data: &[u8]) {
+    let mut bytes = Vec::new();
+    for line in data.split(|byte| *byte == b'\n') {
+        let target = line.iter().position(|byte| matches!(byte, b'\t' | b'\r'));
+        let (name, target) = line.split_at(target.unwrap_or(line.len()));
+        let kind = match (target.first(), name.last()) {
+            (Some(b'\t'), _) => b'2',
+            (Some(_), _) => b'1',
+            (None, Some(b'/')) => b'5',
+            (None, _) => b'0',
+        };
+        tar_entry(&mut bytes, b'L', name);
+        tar_entry(&mut bytes, b'K', target.get(1..).unwrap_or_default());
+        tar_entry(&mut bytes, kind, b"");
+    }
+    bytes.extend_from_slice(&[0; 1024]);
+    unpacked(&bytes, "x.tar");
+}
+
+/// Appends a tar entry without a name of its own.
+fn tar_entry(bytes: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    let mut header = [0; 512];
+    header[0] = b'x';
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{:011o}\0", content.len()).as_bytes());
+    header[156] = kind;
+    header[257..265].copy_from_slice(b"ustar  \0");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(content);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+}
+
+/// Listing and unpacking agree; what is listed is there, and nothing else; what is refused leaves nothing.
+fn unpacked(data: &[u8], name: &str) {
+    with_file(data, |file| {
+        let file = File::open(file).expect("a readable file");
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = folder.path().join("out");
+        let listed = archive::list(&file, name, &|_| Ok(()));
+        match (listed, archive::unpack(&file, name, &target)) {
+            (Ok(listed), Ok(unpacked)) => {
+                assert_eq!(listed, unpacked);
+                let mut found = Vec::new();
+                walk(&target, "", &mut found);
+                assert_eq!(listed.entries, found);
+                std::fs::remove_dir_all(&target).expect("it goes");
+            }
+            (Err(listed), Err(unpacked)) => {
+                assert!(unpacked.is_rejected(), "{unpacked}");
+                assert_eq!(listed.render(), unpacked.render());
+            }
+            (listed, unpacked) => panic!("{listed:?} is not {unpacked:?}"),
+        }
+        let mut left = std::fs::read_dir(folder.path()).expect("it opens");
+        assert!(left.next().is_none());
+    });
+}
+
+/// Everything below `root`, in the order of [`archive::Contents`].
+fn walk(root: &Path, below: &str, found: &mut Vec<Entry>) {
+    let folder = std::fs::read_dir(root.join(below)).expect("it opens");
+    let mut names: Vec<String> = folder
+        .map(|entry| entry.expect("it is read").file_name())
+        .map(|name| name.into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    for name in names {
+        let path = Path::new(below).join(name);
+        let path = path.to_str().expect("UTF-8").to_owned();
+        let at = root.join(&path);
+        let meta = at.symlink_metadata().expect("it is there");
+        let kind = if meta.is_dir() {
+            EntryKind::Directory
+        } else if meta.is_symlink() {
+            let target = std::fs::read_link(&at).expect("a link");
+            EntryKind::Link {
+                target: target.into_os_string().into_string().expect("UTF-8"),
+            }
+        } else {
+            EntryKind::File {
+                size_bytes: meta.len(),
+                mode: meta.permissions().mode() & 0o7777,
+            }
+        };
+        let is_directory = kind == EntryKind::Directory;
+        found.push(Entry {
+            path: path.clone(),
+            kind,
+        });
+        if is_directory {
+            walk(root, &path, found);
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! Plans carried out by the program: trees, failures, dependencies, and all of it inside a real Nix.
 
+mod audit;
+mod consumers;
 mod failures;
 mod golden;
 mod nix;
+mod repeat;
+mod robust;
 mod wiring;
 
 use std::collections::BTreeMap;
@@ -37,11 +41,25 @@ impl Package {
     fn new(name: &str, platform: &str, members: &[Member]) -> Package {
         let folder = dir();
         let top = format!("{name}-{platform}-1.2.3-archive");
-        let file = format!("{top}.tar.xz");
-        let archive = folder.path().join(&file);
+        let archive = folder.path().join(format!("{top}.tar.xz"));
         std::fs::write(&archive, xz(&tar(&top, members))).expect("the archive is written");
-        let digests = hash::digest(std::fs::File::open(&archive).expect("it exists"))
-            .expect("it is readable");
+        let outputs: Vec<OutputName> = derived(members).collect();
+        let outputs: Vec<&str> = outputs.iter().map(|name| name.as_str()).collect();
+        Package::around(name, platform, folder, &archive).with_outputs(&outputs)
+    }
+
+    /// A package `name` for `platform` of an archive that lies elsewhere, with the one output `out`.
+    fn of_archive(name: &str, platform: &str, archive: &Path) -> Package {
+        Package::around(name, platform, dir(), archive)
+    }
+
+    fn around(name: &str, platform: &str, folder: tempfile::TempDir, archive: &Path) -> Package {
+        let file = archive
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a file");
+        let digests =
+            hash::digest(std::fs::File::open(archive).expect("it exists")).expect("it is readable");
         let plan = json!({
             "planVersion": 1,
             "product": "cuda",
@@ -64,7 +82,7 @@ impl Package {
             "driverPaths": [DRIVER],
             "dependencies": {},
             "allowedMissing": [],
-            "outputs": derived(members).map(|name| (name.to_string(), folder.path().join(name.as_str()))).collect::<BTreeMap<_, _>>(),
+            "outputs": { "out": folder.path().join("out") },
         });
         Package { folder, plan }
     }

@@ -30,15 +30,14 @@ fn a_dependency_is_found_and_stands_before_origin() {
         ],
     );
     cublas.realise().expect(0);
-    let nvjitlink = Package::new(
-        "libnvjitlink",
-        "linux-x86_64",
-        &[binary(
-            "lib64/libnvJitLink.so.12",
-            library(&cc, "libnvJitLink.so.12", &[]),
-        )],
-    );
-    nvjitlink.realise().expect(0);
+    // As others may lay out theirs.
+    let nvjitlink = dir();
+    std::fs::create_dir(nvjitlink.path().join("lib64")).expect("a folder");
+    std::fs::write(
+        nvjitlink.path().join("lib64/libnvJitLink.so.12"),
+        library(&cc, "libnvJitLink.so.12", &[]),
+    )
+    .expect("written");
 
     let needed = [
         "libnvJitLink.so.12",
@@ -66,11 +65,11 @@ fn a_dependency_is_found_and_stands_before_origin() {
         ],
     );
     cusolver.plan["dependencies"] =
-        json!({ "libcublas": cublas.output("lib"), "libnvjitlink": nvjitlink.output("lib") });
+        json!({ "libcublas": cublas.output("lib"), "libnvjitlink": nvjitlink.path() });
     let ran = cusolver.realise().expect(0);
     let expected = format!(
         "{DRIVER}:{}/lib64:{}/lib:$ORIGIN",
-        nvjitlink.output("lib").display(),
+        nvjitlink.path().display(),
         cublas.output("lib").display()
     );
     assert_eq!(
@@ -242,7 +241,7 @@ fn windows_packages_are_split_and_not_patched() {
     let ran = package.realise().expect(0);
     assert!(
         ran.stderr
-            .contains("windows-x86_64: no RUNPATHs on this platform, nothing is patched"),
+            .contains("windows-x86_64: no ELF files to patch on this platform, nothing is patched"),
         "{}",
         ran.stderr
     );
@@ -253,20 +252,8 @@ fn windows_packages_are_split_and_not_patched() {
     ] {
         assert!(package.output(output).join(path).is_file(), "{path}");
     }
-    assert!(
-        ran.stderr.contains("output `samples`: empty"),
-        "{}",
-        ran.stderr
-    );
-    assert_eq!(
-        std::fs::read_dir(package.output("samples"))
-            .expect("it exists")
-            .count(),
-        0
-    );
 }
 
-/// Neither split-off debug information nor device code of a CUDA to come keeps a package from being made.
 #[test]
 fn debug_files_and_unknown_device_code_are_packed_as_they_are() {
     let test = "realise::wiring::debug_files_and_unknown_device_code_are_packed_as_they_are";
