@@ -489,6 +489,11 @@ fn the_command_writes_both_manifests_or_none() {
         said.contains("nowhere/feature_1.2.3.json: cannot write it"),
         "{said}"
     );
+    let said = index(&manifest).expect(2).stderr;
+    assert!(
+        said.contains("expected another file for `--features`"),
+        "{said}"
+    );
     assert_eq!(read(), before);
     assert_eq!(std::fs::read_dir(manifests.path()).unwrap().count(), 2);
 }

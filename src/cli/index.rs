@@ -14,6 +14,9 @@ use crate::text;
 
 /// Runs the command.
 pub(super) fn run(args: &IndexArgs) -> Result<ExitCode, Error> {
+    if args.features.as_ref() == Some(&args.output) {
+        return Err(OutputError::Same.into());
+    }
     let folder = Folder::read(&args.dir)?;
     for note in folder.notes() {
         eprintln!("note: {note}");
@@ -83,18 +86,22 @@ impl<'a> Written<'a> {
     }
 }
 
-/// The manifest could not be written.
+/// Why a manifest is not written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write it")]
-struct OutputError {
-    path: String,
-    #[source]
-    source: std::io::Error,
+enum OutputError {
+    #[error("expected another file for `--features` than for `--output`, found the same")]
+    Same,
+    #[error("cannot write it")]
+    Write {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 impl OutputError {
     fn at(path: &Path) -> impl Fn(std::io::Error) -> OutputError {
-        move |source| OutputError {
+        move |source| OutputError::Write {
             path: path.display().to_string(),
             source,
         }
@@ -103,10 +110,16 @@ impl OutputError {
 
 impl Problem for OutputError {
     fn kind(&self) -> Kind {
-        Kind::Fault
+        match self {
+            OutputError::Same => Kind::Usage,
+            OutputError::Write { .. } => Kind::Fault,
+        }
     }
 
     fn place(&self) -> Option<String> {
-        Some(text::printable(&self.path))
+        match self {
+            OutputError::Same => None,
+            OutputError::Write { path, .. } => Some(text::printable(path)),
+        }
     }
 }
