@@ -5,6 +5,7 @@ target  := $(shell rustc -vV | sed -n 's/^host: //p')
 program := target/static/$(target)/release/cuda-redist
 
 export CUDA_REDIST_STATIC := $(abspath $(program))
+export CUDA_REDIST_AARCH64 := $(abspath target/aarch64/aarch64-unknown-linux-gnu/debug/cuda-redist)
 export CUDA_REDIST_PLUGIN := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)
 
 help: ## what this Makefile does
@@ -16,6 +17,7 @@ demo: setup ## download NVIDIA's libraries, check, build, load them: the main jo
 
 test: setup ## install what the tests need and run all of them (STRICT=1: no skips)
 	@$(MAKE) --no-print-directory program plugin
+	-@$(MAKE) --no-print-directory program-aarch64
 	scripts/test
 
 bench: setup ## the budgets: us against the tool people use today, both sides in one run
@@ -35,6 +37,12 @@ setup: ## install what is missing (apt)
 program: ## the program, statically linked: runs as a builder in Nix's sandbox
 	RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release --bin cuda-redist --target $(target) --target-dir target/static
 
+# Not optimised: a test runs it under qemu, to see that it makes the same bytes as this machine's.
+program-aarch64: ## the program for aarch64, statically linked
+	rustup target add aarch64-unknown-linux-gnu
+	RUSTFLAGS='-C target-feature=+crt-static' CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	  cargo build --locked --bin cuda-redist --target aarch64-unknown-linux-gnu --target-dir target/aarch64
+
 include plugin/plugin.mk
 
-.PHONY: help demo test bench gpu-test fresh setup program plugin
+.PHONY: help demo test bench gpu-test fresh setup program program-aarch64 plugin

@@ -34,10 +34,12 @@ pub enum Command {
     /// Files are edited where they are, by a few kilobytes whatever their size: no code or data gets another address, segments stay
     /// aligned, and a file that is as asked already is not touched. `show` names the rung of the ladder that a longer RUNPATH
     /// would take: S1 in place of the old value, S2 at the end of the string table that ends the file, P3 in a new segment at the
-    /// end, P2 in the last segment, made longer.
+    /// end, P2 in the last segment, made longer over its zero-initialised data. The dynamic section goes along where it has no entry
+    /// left. An edit says in one line what it did: rung (S0 is nothing to do), bytes read, bytes written, microseconds, file.
     ///
     /// The file can be loaded at every moment of an edit, with old or new values; where a file has no room for that, an edited
-    /// copy takes its name. What cannot be edited (32-bit, big-endian, another machine, damage, no room) is refused and unchanged.
+    /// copy takes its name (other hard links keep the old file). What cannot be edited (32-bit, big-endian, another machine,
+    /// damage, no room) is refused and unchanged. Files are edited in parallel, each has its turn; the gravest problem is the exit code.
     Elf(ElfArgs),
     /// Do what patchelf does, with its own flags: print and set RUNPATH and interpreter
     ///
@@ -148,6 +150,9 @@ pub struct ElfArgs {
 #[derive(Debug, Subcommand)]
 pub enum ElfCommand {
     /// Print machine, interpreter, soname, NEEDED, RUNPATH, CUDA architectures, and how an edit would find room
+    ///
+    /// Segments are congruent when offset in the file and address agree modulo their alignment: glibc before 2.35 refuses files in
+    /// which they do not. Spare slots are entries of the dynamic section that a RUNPATH may take; without one the section has to move.
     Show {
         /// `human` for people, `json` for machines
         #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
@@ -157,6 +162,8 @@ pub enum ElfCommand {
         files: Vec<PathBuf>,
     },
     /// Set the RUNPATH of ELF files, in place; a file that has it already is not touched
+    ///
+    /// An RPATH becomes a RUNPATH. A static program is refused: it would no longer start.
     SetRunpath {
         /// Directories joined by `:`
         #[arg(value_name = "RUNPATH")]
@@ -255,6 +262,7 @@ pub struct IndexArgs {
 
 /// Arguments of `realise`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = REALISE)]
 pub struct RealiseArgs {
     /// The plan (JSON); inside a derivation Nix's structured attributes are read
     #[arg(long, value_name = "FILE")]
@@ -269,6 +277,20 @@ pub struct RealiseArgs {
     #[arg(long, short)]
     pub verbose: bool,
 }
+
+/// What else there is to know about `realise`.
+const REALISE: &str = "\
+Examples:
+  cuda-redist realise --plan plan.json --out out=result --out lib=result-lib
+  cuda-redist realise --plan plan.json --dry-run
+
+The archive is compared with the digests and the size in the plan while it is unpacked, split into the outputs, its ELF files are patched in \
+place, and what was made is audited; README.md has the keys of plans. Nothing is left of a plan that fails. Outputs appear when they are \
+complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one.
+
+stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a terminal what is made and \
+how far it is, else warnings only.
+Exit: 0 made, 1 the plan or the archive is refused, 2 usage, 3 the system failed.";
 
 #[cfg(test)]
 mod tests {

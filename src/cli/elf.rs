@@ -37,34 +37,35 @@ pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
         ElfCommand::Show { format, files } => show(*format, files),
         ElfCommand::SetRunpath { runpath, files } => {
             let edit = Edit::runpath(runpath);
-            each(files, |file| carry_out(&edit, file))
+            each(files, |file, out| carry_out(&edit, file, out))
         }
         ElfCommand::RemoveRunpath { files } => {
             let edit = Edit {
                 search_path: SearchPath::Remove,
                 ..Edit::default()
             };
-            each(files, |file| carry_out(&edit, file))
+            each(files, |file, out| carry_out(&edit, file, out))
         }
         ElfCommand::SetInterpreter { interpreter, files } => {
             let edit = Edit::interpreter(interpreter);
-            each(files, |file| carry_out(&edit, file))
+            each(files, |file, out| carry_out(&edit, file, out))
         }
     })
 }
 
 /// Edits one file and says in one line what was done: rung, bytes read and written, microseconds, name.
-fn carry_out(edit: &Edit, file: &Path) -> Result<String, Error> {
+fn carry_out(edit: &Edit, file: &Path, out: &mut String) -> Result<(), Error> {
     let start = Instant::now();
     let patched = elf::edit(file, edit, Writing::Safely)?;
-    Ok(format!(
+    *out = format!(
         "{} read {} written {} us {} {}\n",
         patched.rung,
         patched.bytes_read,
         patched.bytes_written,
         start.elapsed().as_micros(),
         text::printable(&file.display().to_string())
-    ))
+    );
+    Ok(())
 }
 
 /// What is shown of one file.
@@ -106,9 +107,10 @@ impl Shown {
 
 fn show(format: ShowFormat, files: &[PathBuf]) -> ExitCode {
     if format == ShowFormat::Human {
-        return each(files, |file| {
+        return each(files, |file, out| {
             let place = text::printable(&file.display().to_string());
-            Ok(human(&place, &Shown::read(file)?))
+            *out = human(&place, &Shown::read(file)?);
+            Ok(())
         });
     }
     let shown: Vec<_> = files.par_iter().map(|file| Shown::read(file)).collect();

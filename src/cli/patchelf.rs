@@ -40,7 +40,8 @@ syntax: patchelf
 
 These are patchelf's flags, with its output and meaning; @FILE in place of an argument is the content of FILE.
 Unlike there, several files all have their turn when one of them fails, a word in `--` that is no flag is refused
-rather than taken for a file, and a static program never gets a RUNPATH: it would no longer start.
+rather than taken for a file, a static program never gets a RUNPATH: it would no longer start, and an old RUNPATH is
+written over with `X` only if it names absolute directories.
 Files are edited in place by a few kilobytes, for x86_64, aarch64 and ppc64le. Exit codes: 0 fine, 1 content
 rejected, 2 usage, 3 unreadable input, I/O or an internal fault.
 ";
@@ -179,7 +180,7 @@ pub(super) fn run(args: &PatchelfArgs) -> Result<ExitCode, Error> {
     match parse(&args.words)? {
         Command::Help => print(HELP).map(|()| ExitCode::SUCCESS),
         Command::Version => print(VERSION).map(|()| ExitCode::SUCCESS),
-        Command::Files(request) => Ok(each(&request.files, |file| one(&request, file))),
+        Command::Files(request) => Ok(each(&request.files, |file, out| one(&request, file, out))),
     }
 }
 
@@ -274,8 +275,9 @@ fn directories(list: &str) -> impl Iterator<Item = &str> {
     list.split(':').filter(|entry| !entry.is_empty())
 }
 
-/// Looks at one file and edits it; gives back what is to be printed.
-fn one(request: &Request, file: &Path) -> Result<String, Error> {
+/// Looks at one file and edits it. What is asked to be printed goes to `out`, in patchelf's order between its edits, which all fail or
+/// happen at the end: where one cannot be, what comes before it is printed all the same.
+fn one(request: &Request, file: &Path, out: &mut String) -> Result<(), Error> {
     let place = text::printable(&file.display().to_string());
     let facts = elf::read(file)?.ok_or_else(|| PatchelfError::NotElf {
         place: place.clone(),
@@ -284,9 +286,32 @@ fn one(request: &Request, file: &Path) -> Result<String, Error> {
         let found = facts.kind;
         return Err(PatchelfError::Kind { place, found }.into());
     }
-    let printed = printed(request, &facts, &place)?;
+    let mut line = |value: &str| {
+        out.push_str(value);
+        out.push('\n');
+    };
+    if request.print_interpreter {
+        line(interpreter(&facts, &place, "print the interpreter")?);
+    }
+    // patchelf asks only what can be loaded at any address for one.
+    if request.print_soname && facts.is_position_independent {
+        dynamic(&facts, &place, "print the soname")?;
+        facts.soname.iter().for_each(|soname| line(soname));
+    }
+    if request.interpreter.is_some() {
+        interpreter(&facts, &place, "set the interpreter")?;
+    }
+    if request.print_rpath {
+        dynamic(&facts, &place, "print the RUNPATH")?;
+        line(current(&facts).unwrap_or_default());
+    }
+    let search_path = search_path(request, &facts, &place)?;
+    if request.print_needed {
+        dynamic(&facts, &place, "print NEEDED")?;
+        facts.needed.iter().for_each(|needed| line(needed));
+    }
     let edit = Edit {
-        search_path: search_path(request, &facts, &place)?,
+        search_path,
         interpreter: request.interpreter.clone(),
         add_needed: Vec::new(),
     };
@@ -297,40 +322,21 @@ fn one(request: &Request, file: &Path) -> Result<String, Error> {
             elf::edit(file, &edit, Writing::Safely)?;
         }
     }
-    Ok(printed)
+    Ok(())
 }
 
-/// What the `--print-` flags show, before any edit.
-fn printed(request: &Request, facts: &Facts, place: &str) -> Result<String, PatchelfError> {
-    let mut out = String::new();
-    let mut line = |value: &str| {
-        out.push_str(value);
-        out.push('\n');
-    };
-    if request.print_interpreter {
-        let interpreter = facts.interpreter.as_ref();
-        line(interpreter.ok_or_else(|| PatchelfError::Absent {
-            place: place.to_owned(),
-            task: "print the interpreter",
-            table: "interpreter",
-        })?);
-    }
-    if request.print_soname {
-        // patchelf asks only libraries for one.
-        if facts.kind != ElfKind::Executable {
-            dynamic(facts, place, "print the soname")?;
-        }
-        facts.soname.iter().for_each(|soname| line(soname));
-    }
-    if request.print_rpath {
-        dynamic(facts, place, "print the RUNPATH")?;
-        line(current(facts).unwrap_or_default());
-    }
-    if request.print_needed {
-        dynamic(facts, place, "print NEEDED")?;
-        facts.needed.iter().for_each(|needed| line(needed));
-    }
-    Ok(out)
+/// `task` needs an interpreter; gives back the one that is there.
+fn interpreter<'a>(
+    facts: &'a Facts,
+    place: &str,
+    task: &'static str,
+) -> Result<&'a str, PatchelfError> {
+    let found = facts.interpreter.as_deref();
+    found.ok_or_else(|| PatchelfError::Absent {
+        place: place.to_owned(),
+        task,
+        table: "interpreter",
+    })
 }
 
 /// `task` needs a dynamic section.

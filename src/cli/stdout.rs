@@ -49,28 +49,34 @@ pub(super) fn worst(outcomes: impl Iterator<Item = Result<(), Error>>) -> Option
         .max()
 }
 
-/// Lets `work` at each of `files`, in parallel, and prints what it gives back in the order of the files; its gravest problem is the
-/// exit code. Names of one and the same file (links, a name given twice) have their turns one after the other, in their order.
+/// Lets `work` at each of `files`, in parallel, and prints the text it leaves, also where it fails, in the order of the files; its gravest
+/// problem is the exit code. Names of one and the same file (links, a name given twice) have their turns one after the other, in their order.
 pub(super) fn each(
     files: &[PathBuf],
-    work: impl Fn(&Path) -> Result<String, Error> + Sync,
+    work: impl Fn(&Path, &mut String) -> Result<(), Error> + Sync,
 ) -> ExitCode {
     let groups = by_file(files);
-    let in_turn = |group: &Vec<usize>| -> Vec<(usize, Result<String, Error>)> {
-        let named = group.iter().filter_map(|index| files.get(*index));
-        group
-            .iter()
-            .copied()
-            .zip(named.map(|file| work(file)))
-            .collect()
+    type Done = (usize, String, Result<(), Error>);
+    let in_turn = |group: &Vec<usize>| -> Vec<Done> {
+        let named = group.iter().copied();
+        let named = named.filter_map(|index| Some((index, files.get(index)?)));
+        let one = |(index, file): (usize, &PathBuf)| {
+            let mut text = String::new();
+            let outcome = work(file, &mut text);
+            (index, text, outcome)
+        };
+        named.map(one).collect()
     };
-    let mut done: Vec<(usize, Result<String, Error>)> = match &*groups {
+    let mut done: Vec<Done> = match &*groups {
         // To start threads takes longer than most edits.
         [group] => in_turn(group),
         _ => groups.par_iter().flat_map_iter(in_turn).collect(),
     };
-    done.sort_by_key(|(index, _)| *index);
-    exit_code(worst(done.into_iter().map(|(_, text)| print(&text?))))
+    done.sort_by_key(|(index, ..)| *index);
+    let printed = done
+        .into_iter()
+        .flat_map(|(_, text, outcome)| [print(&text), outcome]);
+    exit_code(worst(printed))
 }
 
 /// The places of `files` in their list, those of one file together. What cannot be looked at stands alone: `work` says why.

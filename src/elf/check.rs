@@ -10,6 +10,7 @@ use super::image::{
     DYNAMIC_LEN, Dynamic, HEADER_LEN, Header, SECTION_LEN, SEGMENT_LEN, Section, Segment, range,
     touch,
 };
+use super::layout::MovedSymbol;
 use super::read::{Facts, Machine};
 use super::source::Source;
 use super::strings::Table;
@@ -17,7 +18,7 @@ use super::strings::Table;
 /// The tables of a file that can be edited.
 ///
 /// **Shape**: 64-bit little-endian, of a machine we know, a program or a library. The program headers follow the file header;
-/// the `PT_LOAD`s are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
+/// the `PT_LOAD`s with bytes are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
 /// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, starts where the program headers do and holds them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
@@ -80,9 +81,7 @@ impl Image {
 
     /// The loaded segments, in the file's order.
     pub(super) fn loads(&self) -> impl DoubleEndedIterator<Item = &Segment> {
-        self.segments
-            .iter()
-            .filter(|segment| segment.kind == elf::PT_LOAD)
+        self.segments.iter().filter(|segment| segment.is_load())
     }
 
     /// The segment that names the program interpreter.
@@ -90,6 +89,18 @@ impl Image {
         self.segments
             .iter()
             .find(|segment| segment.kind == elf::PT_INTERP && segment.file_size != 0)
+    }
+
+    /// The segment that says where the dynamic section is.
+    pub(super) fn dynamic(&self) -> Option<&Segment> {
+        self.segments
+            .iter()
+            .find(|segment| segment.kind == elf::PT_DYNAMIC && segment.file_size != 0)
+    }
+
+    /// How the dynamic section is loaded (`PF_*`).
+    pub(super) fn dynamic_flags(&self) -> u32 {
+        self.dynamic().map_or(0, |segment| segment.flags)
     }
 
     /// File offset of the end of the program headers.
@@ -278,6 +289,20 @@ pub(super) const ADDRESS_TAGS: [DynamicTag; 23] = [
     elf::DT_PPC64_OPD,
 ];
 
+/// Those of them for which another entry says how many bytes are there.
+const SIZE_TAGS: [(DynamicTag, DynamicTag); 10] = [
+    (elf::DT_STRTAB, elf::DT_STRSZ),
+    (elf::DT_RELA, elf::DT_RELASZ),
+    (elf::DT_REL, elf::DT_RELSZ),
+    (elf::DT_RELR, elf::DT_RELRSZ),
+    (elf::DT_JMPREL, elf::DT_PLTRELSZ),
+    (elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ),
+    (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ),
+    (elf::DT_PREINIT_ARRAY, elf::DT_PREINIT_ARRAYSZ),
+    (elf::DT_MOVETAB, elf::DT_MOVESZ),
+    (elf::DT_SYMINFO, elf::DT_SYMINSZ),
+];
+
 /// A rule that an edit broke: what was expected, what is there.
 pub(super) type Breach = (String, String);
 
@@ -288,10 +313,12 @@ pub(super) type Breach = (String, String);
 ///   last `PT_LOAD` that became longer and has all its bytes in the file, zeros that were none before among them;
 /// - notes and hash tables may move, all those of one range of the file by one distance;
 /// - the interpreter's name and the dynamic string table may move and get another length; what describes them agrees;
+/// - so may the dynamic section, to where it can be written if it could before: a new or longer `PT_LOAD` may be writable then;
 /// - what is not loaded may lie further back in the file, by one distance.
 ///
-/// Program headers inside the first loaded segment stay inside, and so do addresses of the dynamic section. Two things are known
-/// from the way the edit is made and not looked at here: the bytes that moved, and values of symbols.
+/// Program headers inside the first loaded segment stay inside, and tables of the dynamic section stay in the file with all their
+/// bytes. [`symbols`] looks at the symbols of what moved. The bytes that moved are known from the way the edit is made and not looked
+/// at: that would take reading them all.
 pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     let mut moves = Moves::default();
     same_segments(before, after, &mut moves)?;
@@ -310,9 +337,11 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
         );
     }
     for tag in ADDRESS_TAGS {
+        let size = SIZE_TAGS.iter().find(|(of, _)| *of == tag);
         let backed = |image: &Image| {
-            let addr = image.table.as_ref()?.value(tag)?;
-            Some(image.file_offset(addr, 1).is_some())
+            let table = image.table.as_ref()?;
+            let size = size.and_then(|(_, size)| table.value(*size)).unwrap_or(1);
+            Some(image.file_offset(table.value(tag)?, size).is_some())
         };
         if backed(before) == Some(true) && backed(after) != Some(true) {
             return breach(
@@ -335,7 +364,12 @@ pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     let names = (before.interpreter(), after.interpreter());
     for (index, (old, new)) in before.sections.iter().zip(&after.sections).enumerate() {
         if Some(index) != strings {
-            same_section(index, (old, new), loads, names, &mut moves)?;
+            if !is_dynamic(before, old) {
+                same_section(index, (old, new), loads, names, &mut moves)?;
+            } else if sort(old) != sort(new) || old.kind != new.kind || !is_dynamic(after, new) {
+                let expected = "a section header that describes the dynamic section";
+                return breach(expected, format!("section {index} elsewhere"));
+            }
             continue;
         }
         let describes = |image: &Image, section: &Section| {
@@ -361,17 +395,53 @@ fn breach<T>(expected: &str, found: String) -> Result<T, Breach> {
     Err((expected.to_owned(), found))
 }
 
+/// Does the section header describe the dynamic section?
+fn is_dynamic(image: &Image, section: &Section) -> bool {
+    let place = (section.offset, section.addr, section.size);
+    section.kind == elf::SHT_DYNAMIC
+        && image
+            .dynamic()
+            .is_some_and(|segment| (segment.offset, segment.vaddr, segment.file_size) == place)
+}
+
+/// Have the symbols of what moved the values that they were to get, where the section headers now say that they are?
+///
+/// Some hundred bytes are read, whatever the size of the tables. That no other symbol changed follows from the writes, which are
+/// of these values alone; reading large tables once more would cost more than the edit.
+pub(super) fn symbols(source: &Source, after: &Image, moved: &[MovedSymbol]) -> Result<(), Breach> {
+    for symbol in moved {
+        let table = after.sections.get(symbol.table);
+        let at = table.and_then(|table| symbol.value_offset(table));
+        let value = at.and_then(|at| source.read(at, 8, "symbol table").ok());
+        if value.as_deref() != Some(&symbol.value.to_le_bytes()) {
+            let expected = format!(
+                "symbols with the addresses of what moved, 0x{:x}",
+                symbol.value
+            );
+            let found = format!(
+                "another at number {} of section {}",
+                symbol.number, symbol.table
+            );
+            return Err((expected, found));
+        }
+    }
+    Ok(())
+}
+
 /// Are the program headers what they were, as far as [`compare`] asks for that?
 fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(), Breach> {
-    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-    let last = before.segments.iter().rposition(is_load);
+    let last = before.segments.iter().rposition(Segment::is_load);
     let mut rest: Vec<&Segment> = after.segments.iter().collect();
     let is_longer = rest.len() == before.segments.len() + 1;
+    let is_dynamic_moved = before.dynamic().map(|segment| segment.offset)
+        != after.dynamic().map(|segment| segment.offset);
     if let Some(last) = last.filter(|_| is_longer) {
         let new = rest.remove(last + 1);
         let page_size = Machine::new(after.header.machine).page_size();
         let is_whole = new.file_size == new.memory_size && new.paddr == new.vaddr;
-        if !is_load(new) || new.flags != elf::PF_R.0 || !is_whole {
+        let writable = before.dynamic_flags() & elf::PF_W.0;
+        let flags = elf::PF_R.0 | if is_dynamic_moved { writable } else { 0 };
+        if !new.is_load() || new.flags != flags || !is_whole {
             return breach("a new PT_LOAD to be read only", format!("{new:?}"));
         }
         if !new.is_congruent() || new.align < page_size {
@@ -396,6 +466,9 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
                     && new.file_size >= old.memory_size =>
             {
                 (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
+                if is_dynamic_moved && old.flags & elf::PF_X.0 == 0 {
+                    allowed.flags |= before.dynamic_flags() & elf::PF_W.0 & new.flags;
+                }
             }
             elf::PT_PHDR if is_longer => {
                 let size = (after.segments.len() as u64).saturating_mul(SEGMENT_LEN);
@@ -406,6 +479,18 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
                 if new.file_size == new.memory_size {
                     (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
                 }
+            }
+            elf::PT_DYNAMIC if is_dynamic_moved && old.file_size != 0 => {
+                let is_home = |load: &Segment| {
+                    let offset = load.file_offset(new.vaddr, new.file_size);
+                    offset == Some(new.offset) && new.flags & elf::PF_W.0 & !load.flags == 0
+                };
+                if !after.loads().any(is_home) {
+                    let found = format!("one at 0x{:x}", new.vaddr);
+                    return breach("a dynamic section in a PT_LOAD like its own", found);
+                }
+                (allowed.offset, allowed.vaddr, allowed.paddr) = (new.offset, new.vaddr, new.vaddr);
+                (allowed.file_size, allowed.memory_size) = (new.file_size, new.file_size);
             }
             elf::PT_NOTE | elf::PT_GNU_PROPERTY if old.file_size != 0 => {
                 moves.note(
@@ -641,21 +726,26 @@ mod tests {
                 kind: 3,
                 machine: 62,
                 segments_offset: 64,
-                segment_count: 6,
+                segment_count: 7,
                 sections_offset: 0x3000,
-                section_count: 7,
+                section_count: 9,
                 names_section: 0,
             },
             segments: vec![
                 segment(elf::PT_INTERP, 0x200, 28, 1),
-                segment(elf::PT_PHDR, 64, 6 * 56, 8),
+                segment(elf::PT_PHDR, 64, 7 * 56, 8),
                 segment(elf::PT_LOAD, 0, 0x1000, 0x1000),
                 Segment {
                     memory_size: 0x1100,
+                    flags: 6,
                     ..segment(elf::PT_LOAD, 0x1000, 0x1000, 0x1000)
                 },
                 segment(elf::PT_GNU_RELRO, 0x1800, 0x100, 1),
                 segment(elf::PT_NOTE, 0x280, 0x10, 4),
+                Segment {
+                    flags: 6,
+                    ..segment(elf::PT_DYNAMIC, 0x1800, 0x70, 8)
+                },
             ],
             sections: vec![
                 section(elf::SHT_PROGBITS, 2, 0x1100, 16),
@@ -666,6 +756,7 @@ mod tests {
                 section(elf::SHT_PROGBITS, 0, 0x2000, 20),
                 section(elf::SHT_PROGBITS, 0, 0x2020, 20),
                 section(elf::SHT_HASH, 2, 0x290, 0x20),
+                section(elf::SHT_DYNAMIC, 3, 0x1800, 0x70),
             ],
             table: Some(Table {
                 offset: 0x1800,
@@ -675,11 +766,12 @@ mod tests {
                     (elf::DT_PLTGOT, 0x9000),
                     (elf::DT_RUNPATH, 1),
                     (elf::DT_HASH, 0x290),
+                    (elf::DT_STRSZ, 10),
                     (elf::DT_NULL, 0),
                 ]
                 .map(|(tag, value)| Dynamic { tag, value })
                 .to_vec(),
-                used: 5,
+                used: 6,
                 strings_offset: 0x300,
                 strings_size: 10,
             }),
@@ -732,6 +824,17 @@ mod tests {
         (section.offset, section.addr, section.size) = (to, to, 20);
     }
 
+    /// Gives the dynamic section another place and room for three entries more.
+    fn move_dynamic(image: &mut Image, to: u64) {
+        let is_it = |segment: &&mut Segment| segment.kind == elf::PT_DYNAMIC;
+        let segment = image.segments.iter_mut().find(is_it).unwrap();
+        (segment.offset, segment.vaddr, segment.paddr) = (to, to, to);
+        (segment.file_size, segment.memory_size) = (0xa0, 0xa0);
+        let section = &mut image.sections[8];
+        (section.offset, section.addr, section.size) = (to, to, 0xa0);
+        image.table.as_mut().unwrap().offset = to;
+    }
+
     fn set(image: &mut Image, tag: DynamicTag, value: u64) {
         let table = image.table.as_mut().unwrap();
         table
@@ -743,9 +846,39 @@ mod tests {
     }
 
     #[test]
+    fn symbols_that_stayed_behind_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![0; 0x3000];
+        // The values of symbols 1 and 2 of a table at 0x2020.
+        bytes[0x2020 + 24 + 8..][..8].copy_from_slice(&0x1234_u64.to_le_bytes());
+        bytes[0x2020 + 48 + 8..][..8].copy_from_slice(&0x5678_u64.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let source = Source::open(&path).unwrap();
+        let moved = |table, number, value| MovedSymbol {
+            table,
+            number,
+            value,
+        };
+        for (what, is_fine) in [
+            (vec![], true),
+            (vec![moved(6, 1, 0x1234), moved(6, 2, 0x5678)], true),
+            (vec![moved(6, 1, 0x1234), moved(6, 2, 0x5670)], false),
+            (vec![moved(6, 2, 0x1234)], false),
+            (vec![moved(5, 1, 0x1234)], false),
+            (vec![moved(99, 1, 0x1234)], false),
+            (vec![moved(6, u64::MAX / 24, 0)], false),
+        ] {
+            let found = symbols(&source, &image(), &what);
+            assert_eq!(found.is_ok(), is_fine, "{what:?}: {found:?}");
+        }
+    }
+
+    #[test]
     fn broken_rules_are_found() {
         type Change = fn(&mut Image);
         const SEGMENTS: Option<&str> = Some("program headers as they were");
+        const DYNAMIC: Option<&str> = Some("a dynamic section in a PT_LOAD like its own");
         const NOTES: Option<&str> = Some("notes and hash tables that move together");
         let cases: &[(Option<&str>, Change)] = &[
             (None, |_| {}),
@@ -777,6 +910,43 @@ mod tests {
                     after.segments[4].align = 16;
                 },
             ),
+            // The dynamic section moves: into the longer last segment, into a new one that is writable for it.
+            (None, |after| {
+                extend_segment(after);
+                move_dynamic(after, 0x2300);
+            }),
+            (None, |after| {
+                add_segment(after);
+                after.segments[4].flags = 6;
+                let to = after.segments[4].offset;
+                move_dynamic(after, to);
+            }),
+            (DYNAMIC, |after| {
+                extend_segment(after);
+                move_dynamic(after, 0x2400);
+            }),
+            (SEGMENTS, |after| {
+                extend_segment(after);
+                move_dynamic(after, 0x2300);
+                after.segments[3].flags = 7;
+            }),
+            (DYNAMIC, |after| {
+                extend_segment(after);
+                move_dynamic(after, 0x200);
+            }),
+            (
+                Some("a section header that describes the dynamic section"),
+                |after| {
+                    extend_segment(after);
+                    move_dynamic(after, 0x2300);
+                    after.sections[8].size -= 0x10;
+                },
+            ),
+            (Some("a new PT_LOAD to be read only"), |after| {
+                add_segment(after);
+                let to = after.segments[4].offset;
+                move_dynamic(after, to);
+            }),
             (Some("a new PT_LOAD to be read only"), |after| {
                 add_segment(after);
                 after.segments[4].flags = 6;
@@ -821,6 +991,10 @@ mod tests {
             }),
             (Some("an address backed by the file"), |after| {
                 set(after, elf::DT_STRTAB, 0x7000)
+            }),
+            // All of its bytes.
+            (Some("an address backed by the file"), |after| {
+                set(after, elf::DT_STRTAB, 0xff8);
             }),
             (Some("as many sections as before"), |after| {
                 after.sections.clear()

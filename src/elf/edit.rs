@@ -213,8 +213,10 @@ pub enum Writing {
 /// Edits the ELF file `path`, in place.
 ///
 /// No code and no data get another address, and every other byte that is loaded stays as it was, except notes, hash
-/// tables and the interpreter's name, which may move as a whole. The old value is blanked where the section headers tell that
-/// nothing else refers to it; a second one (an RPATH beside another RUNPATH) is not, nor is any in a file without section headers.
+/// tables and the interpreter's name, which may move as a whole, and the dynamic section, which does where it has no entry left: the
+/// first word of the global offset table follows it. An old value that names absolute directories is blanked where the section headers
+/// tell that nothing else refers to it; a second one (an RPATH beside another RUNPATH) is not, nor is any in a file without section
+/// headers.
 /// Writes are ordered: new bytes at the end of the file, program headers, the dynamic section's string table, then the
 /// entries asked for, section headers last, so that the file can be loaded after any of them, with old or new values.
 /// A file that is as asked already is not written to and keeps its times: the edit is idempotent. Edits of one file wait for each other,
@@ -317,7 +319,7 @@ impl Job<'_> {
         let wanted = self.edit.applied_to(&self.facts);
         let (before, plan) = (&self.before, &self.plan);
         let bytes_written = write::apply(&mut self.source, plan, |source| {
-            judge(source, before, &wanted)
+            judge(source, before, plan, &wanted)
         })?;
         Ok(Patched {
             bytes_written,
@@ -377,12 +379,18 @@ fn lock(file: &File, path: &Path) -> std::io::Result<bool> {
 }
 
 /// Is the written file what was asked for, and nothing else?
-fn judge(source: &Source, before: &Image, wanted: &Facts) -> Result<(), check::Breach> {
+fn judge(
+    source: &Source,
+    before: &Image,
+    plan: &Plan,
+    wanted: &Facts,
+) -> Result<(), check::Breach> {
     let (after, new) = Image::read(source).map_err(|error| {
         let found = Error::from(error).render();
         ("tables that can be read again".to_owned(), found)
     })?;
     check::compare(before, &after)?;
+    check::symbols(source, &after, &plan.symbols)?;
     let wanted = Facts {
         spare_dynamic_slots: new.spare_dynamic_slots,
         ..wanted.clone()

@@ -87,21 +87,21 @@ impl Header {
     /// All offsets in the result count from `base`. Both tables are known to lie inside the first `size` bytes from there.
     pub(crate) fn read(source: &Source, base: u64, size: u64) -> Result<Option<Header>, ElfError> {
         const TABLE: &str = "ELF header";
-        if size < 4 || source.read(base, 4, TABLE)? != elf::ELFMAG {
+        let bytes = source.read(base, size.min(HEADER_LEN), TABLE)?;
+        if !bytes.starts_with(&elf::ELFMAG) {
             return Ok(None);
         }
-        let ident = source.read(base, size.min(16), TABLE)?;
-        let class = match ident.get(4).copied() {
+        let class = match bytes.get(4).copied() {
             Some(1) => Class::Elf32,
             Some(2) => Class::Elf64,
             found => return Err(source.damaged(TABLE, "class 1 or 2", describe(found))),
         };
-        let order = match ident.get(5).copied() {
+        let order = match bytes.get(5).copied() {
             Some(1) => ByteOrder::Little,
             Some(2) => ByteOrder::Big,
             found => return Err(source.damaged(TABLE, "byte order 1 or 2", describe(found))),
         };
-        match ident.get(6).copied() {
+        match bytes.get(6).copied() {
             Some(1) => {}
             found => return Err(source.damaged(TABLE, "version 1", describe(found))),
         }
@@ -117,7 +117,6 @@ impl Header {
                 format!("{size} bytes"),
             ));
         }
-        let bytes = source.read(base, header_len, TABLE)?;
         let short = || source.damaged(TABLE, "a whole header", "a cut one");
         let mut f = Fields::of(&bytes, order, class);
         f.bytes(16).ok_or_else(short)?;
@@ -381,6 +380,11 @@ impl Segment {
             bytes.extend(word.to_le_bytes());
         }
         bytes
+    }
+
+    /// Is it loaded into memory? Loaders skip an empty `PT_LOAD`, whatever its address.
+    pub(super) fn is_load(&self) -> bool {
+        self.kind == elf::PT_LOAD && (self.file_size, self.memory_size) != (0, 0)
     }
 
     /// Do offset and address agree modulo the alignment?

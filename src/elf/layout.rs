@@ -1,7 +1,8 @@
 //! Where bytes go: from the tables of a file and a request to a list of steps. Reads what it must; writes nothing.
 //!
 //! The ladder, cheapest rung first: nothing to do (S0), the old strings' places (S1), a string table that ends the file
-//! (S2), a new segment (P3), the last segment extended (P2).
+//! (S2), a new segment (P3), the last segment extended (P2). The dynamic section goes along with the string table where it has no
+//! entry left.
 
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use object::elf::DynamicTag;
 use super::check::Image;
 use super::edit::{Edit, Rung, SearchPath};
 use super::error::ElfError;
-use super::image::{Section, Segment, range, touch};
+use super::image::{SYMBOL_LEN, Section, Segment, range, touch};
 use super::read::Facts;
 use super::source::Source;
 use super::strings::Table;
@@ -80,6 +81,20 @@ pub(super) enum Step {
     Move { from: u64, by: u64 },
 }
 
+impl Step {
+    /// How many bytes of the file it read, when it wrote `written`.
+    pub(super) fn bytes_read(&self, written: u64) -> u64 {
+        match self {
+            Step::Move { .. } => written,
+            Step::Write(write) => {
+                let is_copy = |piece: &&Piece| matches!(piece, Piece::Copy(_));
+                let copies = write.pieces.iter().filter(is_copy).map(Piece::len);
+                copies.fold(0, u64::saturating_add)
+            }
+        }
+    }
+}
+
 /// What is to be done, in order: new bytes at the end first, then what refers to them; section headers last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -87,6 +102,27 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// Can the file be loaded after any of the steps?
     pub(super) is_ordered: bool,
+    /// Symbols whose sections moved, and the values they have afterwards.
+    pub(super) symbols: Vec<MovedSymbol>,
+}
+
+/// A symbol that follows its section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct MovedSymbol {
+    /// The section of the symbol table.
+    pub(super) table: usize,
+    /// Its place there.
+    pub(super) number: u64,
+    /// Its value afterwards.
+    pub(super) value: u64,
+}
+
+impl MovedSymbol {
+    /// Where in the file its value stands, when the symbol table is described by `table`.
+    pub(super) fn value_offset(&self, table: &Section) -> Option<u64> {
+        let at = self.number.checked_mul(SYMBOL_LEN)?;
+        table.offset.checked_add(at)?.checked_add(8)
+    }
 }
 
 /// Why a rung was not taken.
@@ -133,6 +169,7 @@ pub(super) fn plan(
                 rung: Rung::Same,
                 steps: Vec::new(),
                 is_ordered: true,
+                symbols: Vec::new(),
             });
         }
         Err(Skip::Error(error)) => return Err(error),
@@ -149,10 +186,12 @@ pub(super) fn plan(
         match lay_out(&request) {
             Ok(draft) => {
                 let is_ordered = draft.is_ordered();
+                let (steps, symbols) = draft.steps(image);
                 return Ok(Plan {
                     rung,
-                    steps: draft.steps(image),
+                    steps,
                     is_ordered,
+                    symbols,
                 });
             }
             Err(Skip::Error(error)) => return Err(error),
@@ -284,6 +323,13 @@ impl<'a> Request<'a> {
         place
     }
 
+    /// The search path as it is, of which the RUNPATH counts first.
+    fn old_value(&self) -> &'a [u8] {
+        let facts = self.facts;
+        let value = facts.runpath.as_ref().or(facts.rpath.as_ref());
+        value.map_or(&[], |value| value.as_bytes())
+    }
+
     /// Asks for `value` under `tag`, and no entry with the tag `other`.
     fn set_search_path(
         &mut self,
@@ -298,7 +344,7 @@ impl<'a> Request<'a> {
             self.search_path = Some(Some((tag, place)));
             return Ok(());
         };
-        let bytes = table.bytes_at(self.source, at)?;
+        let bytes = self.old_value();
         if bytes == value.as_bytes() {
             let is_single = table.values(tag).count() == 1 && table.value(other).is_none();
             self.search_path = (!is_single).then_some(Some((tag, StringPlace::Old(at))));
@@ -307,7 +353,7 @@ impl<'a> Request<'a> {
         // Where other strings need a new place this one goes with them: of a string table that is copied, what is written
         // to the old one would be lost.
         let slot = if self.strings.is_empty() {
-            references::slot(self, table, at, &bytes, value.as_bytes())?
+            references::slot(self, table, at, bytes, value.as_bytes())?
         } else {
             None
         };
@@ -317,7 +363,7 @@ impl<'a> Request<'a> {
                 StringPlace::Old(at)
             }
             None => {
-                self.dead = references::dead(self, table, at, &bytes)?;
+                self.dead = references::dead(self, table, at, bytes)?;
                 self.append(value.as_bytes())
             }
         };
@@ -329,8 +375,8 @@ impl<'a> Request<'a> {
     fn remove_search_path(&mut self, table: &Table) -> Result<(), Skip> {
         let old = table.value(elf::DT_RUNPATH).or(table.value(elf::DT_RPATH));
         if let Some(at) = old {
-            let bytes = table.bytes_at(self.source, at)?;
-            self.dead = references::dead(self, table, at, &bytes)?;
+            let bytes = self.old_value();
+            self.dead = references::dead(self, table, at, bytes)?;
             self.search_path = Some(None);
         }
         Ok(())
@@ -462,8 +508,7 @@ fn slot(request: &Request<'_>) -> Result<Draft, Skip> {
 
 /// The last loaded segment, by its place among the program headers.
 fn last_load(image: &Image) -> Result<(usize, &Segment), Skip> {
-    let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-    let index = image.segments.iter().rposition(is_load);
+    let index = image.segments.iter().rposition(Segment::is_load);
     let found = index.and_then(|index| Some((index, image.segments.get(index)?)));
     found.ok_or_else(overflow)
 }

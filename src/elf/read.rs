@@ -121,6 +121,8 @@ pub struct Facts {
     pub machine: Machine,
     /// Program, library, ...; a position-independent program is an executable although its header says otherwise.
     pub kind: ElfKind,
+    /// Can it be loaded at any address (`ET_DYN`), as libraries can and most programs?
+    pub is_position_independent: bool,
     /// Is there a dynamic section, that is: does the dynamic loader look at RUNPATH and NEEDED?
     pub is_dynamic: bool,
     /// The program interpreter (`PT_INTERP`).
@@ -226,6 +228,7 @@ pub(super) fn facts(
         byte_order: header.order,
         machine: Machine::new(header.machine),
         kind,
+        is_position_independent: elf::FileType(header.kind) == elf::ET_DYN,
         is_dynamic: table.is_some(),
         interpreter,
         soname,

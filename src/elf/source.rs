@@ -97,6 +97,12 @@ impl Source {
         self.size_bytes = size_bytes;
     }
 
+    /// Notes that `len` bytes were read by other means.
+    pub(super) fn note_read(&self, len: u64) {
+        self.read_bytes
+            .set(self.read_bytes.get().saturating_add(len));
+    }
+
     /// How many bytes were read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read_bytes.get()
@@ -127,8 +133,7 @@ impl Source {
         self.file
             .read_exact_at(&mut bytes, offset)
             .map_err(|source| self.io("read the file", source))?;
-        self.read_bytes
-            .set(self.read_bytes.get().saturating_add(len));
+        self.note_read(len);
         Ok(bytes)
     }
 

@@ -14,7 +14,7 @@ const TABLE_BYTES_MAX: u64 = 1 << 20;
 /// A RUNPATH of a thousand store paths is 80 kB.
 pub(super) const STRING_BYTES_MAX: u64 = 1 << 20;
 /// How much of a string is read at first, and at most at once: names of libraries are short.
-const PIECE_BYTES: std::ops::Range<u64> = 48..4096;
+const PIECE_BYTES: std::ops::Range<u64> = 16..4096;
 
 /// The dynamic table of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl Table {
         let (mut next, mut wanted) = (at, PIECE_BYTES.start);
         while next < self.strings_size && next - at < STRING_BYTES_MAX {
             let len = (self.strings_size - next).min(wanted);
-            wanted = PIECE_BYTES.end.min(wanted * 4);
+            wanted = PIECE_BYTES.end.min(wanted * 2);
             let piece = source.read(self.strings_offset.saturating_add(next), len, TABLE)?;
             if let Some(end) = piece.iter().position(|byte| *byte == 0) {
                 string.extend(piece.iter().take(end));

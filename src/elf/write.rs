@@ -30,7 +30,10 @@ pub(super) fn apply(
             Step::Move { from, by } => old.move_back(source.file(), *from, *by),
         };
         match done {
-            Ok(bytes) => bytes_written = bytes_written.saturating_add(bytes),
+            Ok(bytes) => {
+                bytes_written = bytes_written.saturating_add(bytes);
+                source.note_read(step.bytes_read(bytes));
+            }
             Err(error) => {
                 return Err(old.restore(source.file(), "write the file", error, source.place()));
             }
@@ -292,6 +295,7 @@ mod tests {
             rung: Rung::Grow,
             steps: writes.iter().map(write).collect(),
             is_ordered: true,
+            symbols: Vec::new(),
         }
     }
 
@@ -386,6 +390,7 @@ mod tests {
                 ]
                 .concat(),
                 is_ordered: true,
+                symbols: Vec::new(),
             };
             let mut expected = bytes[..4].to_vec();
             expected.extend(&bytes[..2]);

@@ -123,7 +123,14 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         let stage = Stage::new(&plan.outputs, staging)?;
         progress(Event::Phase(Phase::Unpack));
         let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
-        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?;
+        let total = match file.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(source) => return Err(RealiseError::io("look at", &plan.src, source).into()),
+        };
+        archive::unpack_watched(file, archive_name, &unpacked, &|done| {
+            progress(Event::Read { done, total });
+            refuted.check()
+        })?;
         Ok(stage)
     })?;
     progress(Event::Note(&format!(
@@ -140,9 +147,9 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     }
     let mut references = References::default();
     support::refer(plan, &mut references);
-    let split = Split::new(&tree, &layout, plan, &mut references)?;
-    split.carry_out(&unpacked, &stage)?;
     let homes = Homes::new(&tree, &layout, plan);
+    let split = Split::new(&tree, &homes, plan, &mut references)?;
+    split.carry_out(&unpacked, &stage)?;
     let rewritten = texts::rewrite(
         plan,
         &tree,
@@ -171,6 +178,12 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         }
     };
     support::write(plan, &split, &stage)?;
+    progress(Event::Note(&format!(
+        "patched: {}, left alone: {}, rewritten: {}",
+        patched.len(),
+        left_alone.len(),
+        rewritten.len()
+    )));
 
     progress(Event::Phase(Phase::Audit));
     let audited = audited::audit(plan, machine, &stage)?;

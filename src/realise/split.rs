@@ -49,19 +49,17 @@ pub(super) enum PieceKind {
 }
 
 impl Split {
-    /// Places everything in `tree`, laid out as `layout` says, into the outputs of `plan`. What outputs refer to is added
-    /// to `references`.
+    /// Puts everything in `tree` into its home. What outputs refer to is added to `references`.
     ///
     /// # Errors
     /// Two paths land in one place, or in two that differ only in case; a link dangles, in the archive or once its target
     /// is spread over outputs; an output gets nothing.
     pub(super) fn new(
         tree: &Tree,
-        layout: &Layout,
+        homes: &Homes<'_>,
         plan: &Plan,
         references: &mut References,
     ) -> Result<Split, Error> {
-        let homes = Homes::new(tree, layout, plan);
         let mut pieces = Vec::new();
         for (path, node) in tree.iter() {
             let Some(to) = homes.place(path) else {
@@ -178,6 +176,7 @@ pub(super) struct Homes<'a> {
 }
 
 impl<'a> Homes<'a> {
+    /// The homes of everything in `tree`, laid out as `layout` says, among the outputs of `plan`.
     pub(super) fn new(tree: &Tree, layout: &'a Layout, plan: &'a Plan) -> Homes<'a> {
         let mut homes = Homes {
             layout,
@@ -412,8 +411,9 @@ mod tests {
             .copied()
             .collect();
         let plan = Plan::sample(outputs(&names));
+        let homes = Homes::new(&tree, &layout, &plan);
         let split =
-            Split::new(&tree, &layout, &plan, &mut references).map_err(|error| error.render())?;
+            Split::new(&tree, &homes, &plan, &mut references).map_err(|error| error.render())?;
         let shown = split.pieces().iter().map(
             |Piece {
                  to: Placement { output, path },
@@ -557,7 +557,8 @@ mod tests {
             OutputName::Static,
         ];
         let plan = Plan::sample(outputs(&declared));
-        let error = Split::new(&tree, &layout, &plan, &mut References::default());
+        let homes = Homes::new(&tree, &layout, &plan);
+        let error = Split::new(&tree, &homes, &plan, &mut References::default());
         insta::assert_snapshot!(error.unwrap_err().render(), @"
         foo: expected something in each output, found nothing for `bin`, `static`; there is `LICENSE`, `lib/` (1)
         hint: declare the outputs that this archive has something for: `out`, `lib`

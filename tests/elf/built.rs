@@ -70,7 +70,7 @@ const FLAGS: [(&str, &[&str]); 12] = [
 ];
 
 /// Flags that only the host's compiler knows.
-fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
+pub(super) fn known(target: &Target, flags: &[&'static str]) -> Vec<&'static str> {
     flags
         .iter()
         .copied()
@@ -284,6 +284,9 @@ fn edit_interpreter(
     );
 }
 
+/// Layouts of programs that gdb is asked about.
+const DEBUGGED: [&str; 4] = ["debug", "separate-code-now", "large-pages", "sysv-hash"];
+
 /// What gdb says about the program: its functions, and where they are.
 fn functions(gdb: &Path, program: &Path) -> String {
     let mut command = std::process::Command::new(gdb);
@@ -367,7 +370,7 @@ fn programs(test: &str, target: &Target, layouts: &[(&'static str, &[&'static st
                 ElfKind::Executable,
                 "{name}"
             );
-            let before = gdb.as_ref().filter(|_| *layout == "debug");
+            let before = gdb.as_ref().filter(|_| DEBUGGED.contains(layout));
             let before = before.map(|gdb| (gdb, functions(gdb, &program)));
             let rungs = edit_all_ways(test, target, &program, &program, &far, &name);
             expect_rungs(&rungs, false, &name);
@@ -430,6 +433,33 @@ fn shared_ends_of_strings_are_not_overwritten() {
         let original = file.with_extension("original");
         std::fs::copy(&file, &original).unwrap();
         assert_eq!(patch(test, &original, &file, "/x"), rung, "{runpath}");
+    }
+}
+
+/// Of symbols that are only asked for, and of all where none is exported, the hash table knows nothing.
+#[test]
+fn ends_of_undefined_symbols_are_not_overwritten() {
+    let test = "elf::built::ends_of_undefined_symbols_are_not_overwritten";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let file = dir.path().join("library.so");
+    let asks =
+        "void long_tail(void); static void __attribute__((constructor)) ask(void) { long_tail(); }";
+    for exports in ["", "int exported = 1;"] {
+        for (runpath, rung) in [("tail", Rung::NewSegment), ("/own", Rung::Slot)] {
+            let flag = format!("-Wl,--enable-new-dtags,-rpath,{runpath}");
+            let source = format!("{asks} {exports}");
+            target.compile(&source, &["-shared", "-fPIC", "-nostdlib", &flag], &file);
+            let original = file.with_extension("original");
+            std::fs::copy(&file, &original).unwrap();
+            assert_eq!(
+                patch(test, &original, &file, "/x"),
+                rung,
+                "{runpath} {exports}"
+            );
+        }
     }
 }
 
@@ -547,8 +577,8 @@ fn host_libraries_load_after_every_edit() {
     libraries(test, &target, &FLAGS);
 }
 
-/// Emulated programs are slow; what differs there is the machine, not the layout.
-const FEW: [(&str, &[&str]); 2] = [FLAGS[3], FLAGS[8]];
+/// Emulated programs are slow: the layouts that differ in segments and hash tables, without those that differ in tags.
+const FEW: [(&str, &[&str]); 5] = [FLAGS[1], FLAGS[2], FLAGS[3], FLAGS[6], FLAGS[8]];
 
 #[test]
 fn aarch64_files_run_after_every_edit() {

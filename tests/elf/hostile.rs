@@ -180,9 +180,10 @@ fn every_cut_file_is_refused_or_sound() {
     }
 }
 
+/// A dynamic section without a free entry that cannot move, each for its reason; otherwise it would.
 #[test]
-fn no_free_dynamic_entry_is_refused() {
-    let test = "elf::hostile::no_free_dynamic_entry_is_refused";
+fn dynamic_sections_that_cannot_move_are_refused() {
+    let test = "elf::hostile::dynamic_sections_that_cannot_move_are_refused";
     let Some(target) = Target::host(test) else {
         return;
     };
@@ -197,11 +198,51 @@ fn no_free_dynamic_entry_is_refused() {
     ];
     target.compile("int value = 1;", &flags, &library);
     assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
-    assert_eq!(
-        refused(&library),
-        "FILE: cannot set RUNPATH: the dynamic section has no free entry and would have to move; file left unchanged"
-    );
-    // With some, the count of them, which only saves the loader time, gives way.
+    let bytes = std::fs::read(&library).unwrap();
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let at = |offset: u64| usize::try_from(offset).unwrap();
+    let segment = (0..usize::from(bytes[56]))
+        .map(|index| 64 + 56 * index)
+        .find(|header| bytes[*header] == 2)
+        .unwrap();
+    let section = (0..usize::from(bytes[60]))
+        .map(|index| at(number(40)) + 64 * index)
+        .find(|header| bytes[header + 4] == 6)
+        .unwrap();
+    for (patch, value, reason) in [
+        (
+            segment + 16,
+            number(segment + 16) + 16,
+            "the dynamic section's address does not follow from its offset",
+        ),
+        (
+            section + 32,
+            number(section + 32) - 16,
+            "no section header that describes the dynamic section",
+        ),
+    ] {
+        let mut damaged = bytes.clone();
+        damaged[patch..patch + 8].copy_from_slice(&value.to_le_bytes());
+        std::fs::write(&library, &damaged).unwrap();
+        assert_eq!(
+            refused(&library),
+            format!(
+                "FILE: cannot set RUNPATH: no room for 11 bytes (P3: {reason}; P2: {reason}); file left unchanged"
+            )
+        );
+    }
+    std::fs::write(&library, &bytes).unwrap();
+    elf::set_runpath(&library, "/a").unwrap();
+}
+
+#[test]
+fn the_count_of_relocations_gives_way() {
+    let test = "elf::hostile::the_count_of_relocations_gives_way";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let library = dir.path().join("library.so");
     let flags = ["-shared", "-fPIC", "-Wl,--spare-dynamic-tags=1"];
     target.compile("int value = 1; int *pointer = &value;", &flags, &library);
     assert_eq!(elf::read(&library).unwrap().unwrap().spare_dynamic_slots, 0);
@@ -443,14 +484,13 @@ fn what_cannot_be_edited_is_shown() {
         "-shared",
         "-fPIC",
         "-nostdlib",
-        "-Wl,--spare-dynamic-tags=0",
+        "-Wl,--spare-dynamic-tags=0,-z,nocombreloc",
     ];
-    target.compile("int value = 1;", &flags, &library);
+    let pointer = "extern char here[] __asm__(\"_DYNAMIC\") __attribute__((visibility(\"hidden\"))); char *pointer = here;";
+    target.compile(pointer, &flags, &library);
     let shown = show(&library);
     assert!(
-        shown.contains(
-            "  rung          none: cannot set RUNPATH: the dynamic section has no free entry"
-        ),
+        shown.contains("  rung          none: cannot set RUNPATH: no room for 257 bytes (P3: a relocation yields"),
         "{shown}"
     );
     // A segment that older loaders refuse: aligned to 2 MiB, congruent modulo 4 kB only.

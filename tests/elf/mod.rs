@@ -9,6 +9,7 @@
 
 mod built;
 mod cost;
+mod dynamic;
 mod hostile;
 mod linkers;
 mod many;
@@ -160,6 +161,9 @@ pub(super) fn loaded(file: &Path) -> BTreeMap<String, Loaded> {
     let data = std::fs::read(file).unwrap();
     let elf = ElfFile64::<LittleEndian>::parse(&*data).unwrap();
     let mut found = BTreeMap::new();
+    let mut sections = elf.elf_section_table().iter();
+    let dynamic = sections.find(|section| section.sh_type(LittleEndian) == SHT_DYNAMIC);
+    let dynamic = dynamic.map_or(0, |section| section.sh_addr(LittleEndian));
     for section in elf.elf_section_table().iter() {
         let kind = section.sh_type(LittleEndian);
         let name = elf
@@ -170,7 +174,11 @@ pub(super) fn loaded(file: &Path) -> BTreeMap<String, Loaded> {
         let skipped = section.sh_flags(LittleEndian).0 & SHF_ALLOC.0 == 0
             || kind == SHT_DYNAMIC
             || name == ".dynstr";
-        let bytes = section.data(LittleEndian, &*data).unwrap();
+        let mut bytes = section.data(LittleEndian, &*data).unwrap().to_vec();
+        // The global offset table starts with the dynamic section's address, which follows it.
+        if name.starts_with(".got") && bytes.starts_with(&dynamic.to_le_bytes()) {
+            bytes[..8].fill(0);
+        }
         // Zero-initialised sections may get their zeros written out.
         if skipped
             || bytes.is_empty()
@@ -185,13 +193,7 @@ pub(super) fn loaded(file: &Path) -> BTreeMap<String, Loaded> {
         }
         let may_move = [SHT_NOTE, SHT_HASH, SHT_GNU_HASH].contains(&kind) || name == ".interp";
         let addr = (!may_move).then(|| section.sh_addr(LittleEndian));
-        found.insert(
-            format!("{} {name}", found.len()),
-            Loaded {
-                addr,
-                bytes: bytes.to_vec(),
-            },
-        );
+        found.insert(format!("{} {name}", found.len()), Loaded { addr, bytes });
     }
     assert!(
         found.len() > 2,
@@ -248,7 +250,13 @@ fn symbols(file: &Path) -> Vec<(String, u64)> {
     let place = |symbol: &object::elf::Sym64<LittleEndian>| {
         let name =
             String::from_utf8_lossy(symbol.name(LittleEndian, strings).unwrap()).into_owned();
-        let index = usize::from(symbol.st_shndx.get(LittleEndian).0);
+        let mut index = usize::from(symbol.st_shndx.get(LittleEndian).0);
+        if name == "_DYNAMIC" {
+            // Where it is said to belong to no section.
+            let mut sections = elf.elf_section_table().iter();
+            let dynamic = sections.position(|section| section.sh_type(LittleEndian) == SHT_DYNAMIC);
+            index = dynamic.unwrap_or(index);
+        }
         let is_thread_local = symbol.st_type() == object::elf::STT_TLS;
         let section = elf
             .elf_section_table()

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use cuda_redist::elf;
 
-use super::built::{MAIN, MIDDLE};
+use super::built::{MAIN, MIDDLE, known};
 use super::{Target, modified};
 use crate::support;
 
@@ -34,6 +34,8 @@ struct Case {
     name: &'static str,
     flags: &'static [&'static str],
     is_program: bool,
+    /// Has it an RPATH, so that it runs before the edit too, and the new one needs no entry of its own?
+    has_old: bool,
     /// What the edits are, one after the other, as words of the command `patchelf`; `NEW` is the folder of the new library, `LOADER` a
     /// long name of the loader.
     edits: &'static [&'static [&'static str]],
@@ -50,11 +52,12 @@ const SHORT: &[&str] = &["--set-rpath", "NEW"];
 const BOTH: &[&str] = &["--set-interpreter", "LOADER", "--set-rpath", "/run:NEW"];
 const FORCE: &[&str] = &["--force-rpath", "--set-rpath", "NEW"];
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 11] = [
     Case {
         name: "plain",
         flags: &[],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN, LONGER, SHORT, FORCE],
         is_in_place: true,
     },
@@ -66,6 +69,7 @@ const CASES: [Case; 8] = [
             "-fcf-protection=none",
         ],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN, LONGER],
         is_in_place: true,
     },
@@ -77,6 +81,7 @@ const CASES: [Case; 8] = [
             "-fcf-protection=none",
         ],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN],
         is_in_place: false,
     },
@@ -84,6 +89,7 @@ const CASES: [Case; 8] = [
         name: "both-hashes",
         flags: &["-Wl,--hash-style=both"],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN],
         is_in_place: true,
     },
@@ -94,6 +100,7 @@ const CASES: [Case; 8] = [
             "-fcf-protection=none",
         ],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN, LONGER],
         is_in_place: true,
     },
@@ -101,6 +108,7 @@ const CASES: [Case; 8] = [
         name: "rpath-and-debug",
         flags: &["-g", "-Wl,--spare-dynamic-tags=1"],
         is_program: false,
+        has_old: true,
         edits: &[PLAIN],
         is_in_place: true,
     },
@@ -108,6 +116,7 @@ const CASES: [Case; 8] = [
         name: "program",
         flags: &["-pie", "-fPIE"],
         is_program: true,
+        has_old: true,
         edits: &[BOTH, LONGER, PLAIN],
         is_in_place: true,
     },
@@ -115,7 +124,41 @@ const CASES: [Case; 8] = [
         name: "program-no-pie",
         flags: &["-no-pie", "-fno-pie", "-g"],
         is_program: true,
+        has_old: true,
         edits: &[PLAIN, BOTH],
+        is_in_place: true,
+    },
+    // The dynamic section has no entry left and moves: into a new segment, ...
+    Case {
+        name: "no-entry-program",
+        flags: &["-no-pie", "-fno-pie", "-Wl,--spare-dynamic-tags=0"],
+        is_program: true,
+        has_old: false,
+        edits: &[PLAIN, LONGER, BOTH],
+        is_in_place: true,
+    },
+    Case {
+        // ... into one that is made by way of another, ...
+        name: "no-entry-hash-first",
+        flags: &[
+            "-Wl,--build-id=none,--hash-style=sysv,-z,nocombreloc,--spare-dynamic-tags=0",
+            "-fcf-protection=none",
+        ],
+        is_program: false,
+        has_old: false,
+        edits: &[PLAIN, LONGER],
+        is_in_place: true,
+    },
+    Case {
+        // ... into the last one.
+        name: "no-entry-extend",
+        flags: &[
+            "-Wl,--build-id=none,--hash-style=gnu,-z,nocombreloc,--spare-dynamic-tags=0",
+            "-fcf-protection=none",
+        ],
+        is_program: false,
+        has_old: false,
+        edits: &[PLAIN, LONGER],
         is_in_place: true,
     },
 ];
@@ -130,11 +173,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(test: &str) -> Option<Bench> {
-        let target = Target::host(test)?;
+    /// For files of `target`; the editor runs on the machine itself.
+    fn new(test: &str, target: Target) -> Option<Bench> {
+        let host = Target::host(test)?;
         let dir = support::dir();
         let stop = dir.path().join("stop.so");
-        target.compile(STOP, &["-shared", "-fPIC", "-ldl"], &stop);
+        host.compile(STOP, &["-shared", "-fPIC", "-ldl"], &stop);
         // The old and the new RUNPATH lead to libraries that differ.
         for (name, value) in [("old", 40), ("new-and-with-a-longer-name", 50)] {
             let folder = dir.path().join(name);
@@ -164,10 +208,11 @@ impl Bench {
         let link = format!("-L{}", old.display());
         let rpath = format!("-Wl,--disable-new-dtags,-rpath,{}", old.display());
         let program = home.join("program");
-        let flags = case.flags.iter().copied();
+        let rpath = Some(&*rpath).filter(|_| case.has_old);
+        let flags = known(&self.target, case.flags).into_iter();
         if case.is_program {
             let source = format!("{MIDDLE}{}", MAIN.replace("int middle_value(void);", ""));
-            let all: Vec<&str> = flags.chain([&*link, "-lfar", &rpath]).collect();
+            let all: Vec<&str> = flags.chain([&*link, "-lfar"]).chain(rpath).collect();
             self.target.compile(&source, &all, &program);
             return (program.clone(), program);
         }
@@ -178,9 +223,8 @@ impl Bench {
             "-Wl,-soname,libmiddle.so",
             &link,
             "-lfar",
-            &rpath,
         ];
-        let all: Vec<&str> = flags.chain(shared).collect();
+        let all: Vec<&str> = flags.chain(shared).chain(rpath).collect();
         self.target.compile(MIDDLE, &all, &library);
         let near = format!("-L{}", home.display());
         let own = format!("-Wl,--enable-new-dtags,-rpath,{}", home.display());
@@ -206,17 +250,18 @@ impl Bench {
     }
 }
 
-#[test]
-fn files_load_after_every_write() {
-    let test = "elf::order::files_load_after_every_write";
-    let Some(bench) = Bench::new(test) else {
-        return;
-    };
-    for case in &CASES {
+/// Cuts every edit of `cases` after every write.
+fn cut_everywhere<'a>(bench: &Bench, cases: impl Iterator<Item = &'a Case>) {
+    for case in cases {
         let (file, program) = bench.build(case);
         for words in case.edits {
             let before = std::fs::read(&file).unwrap();
-            let says = bench.target.run(&program, &[]).stdout;
+            let runs = || {
+                let ran = bench.target.run(&program, &[]);
+                ((ran.stdout, ran.code), ran.stderr)
+            };
+            let says = runs().0;
+            let new = ("value 52\n".to_owned(), 0);
             let mut ran_with = Vec::new();
             for writes in 0.. {
                 assert!(writes < 40, "{}: no end", case.name);
@@ -228,20 +273,18 @@ fn files_load_after_every_write() {
                     case.name,
                     done.stderr
                 );
-                let ran = bench.target.run(&program, &[]);
+                let (ran, errors) = runs();
                 assert!(
-                    [&*says, "value 52\n"].contains(&&*ran.stdout),
-                    "{} {words:?} after {writes} writes: {} {}",
+                    [&says, &new].contains(&&ran),
+                    "{} {words:?} after {writes} writes: {ran:?} {errors}",
                     case.name,
-                    ran.code,
-                    ran.stderr
                 );
-                ran_with.push(ran.stdout);
+                ran_with.push(ran);
                 if done.code == 0 {
                     break;
                 }
             }
-            assert_eq!(ran_with.last().unwrap(), "value 52\n", "{}", case.name);
+            assert_eq!(ran_with.last().unwrap(), &new, "{}", case.name);
             // The old values until some write, the new ones from then on.
             assert!(ran_with.is_sorted(), "{}: {ran_with:?}", case.name);
             assert!(
@@ -271,9 +314,31 @@ fn files_load_after_every_write() {
 }
 
 #[test]
+fn files_load_after_every_write() {
+    let test = "elf::order::files_load_after_every_write";
+    if let Some(bench) = Target::host(test).and_then(|target| Bench::new(test, target)) {
+        cut_everywhere(&bench, CASES.iter());
+    }
+}
+
+#[test]
+fn emulated_files_load_after_every_write() {
+    let test = "elf::order::emulated_files_load_after_every_write";
+    for target in [Target::aarch64(test), Target::ppc64le(test)] {
+        if let Some(bench) = target.and_then(|target| Bench::new(test, target)) {
+            // Emulated programs are slow: one case for each way of an edit.
+            let ways = CASES.iter().filter(|case| {
+                !["hash-alone", "both-hashes", "rpath-and-debug"].contains(&case.name)
+            });
+            cut_everywhere(&bench, ways);
+        }
+    }
+}
+
+#[test]
 fn files_are_put_back_when_a_write_fails() {
     let test = "elf::order::files_are_put_back_when_a_write_fails";
-    let Some(bench) = Bench::new(test) else {
+    let Some(bench) = Target::host(test).and_then(|target| Bench::new(test, target)) else {
         return;
     };
     for case in CASES.iter().filter(|case| case.is_in_place) {
@@ -307,7 +372,7 @@ fn files_are_put_back_when_a_write_fails() {
 #[test]
 fn copies_keep_the_mode_and_follow_links() {
     let test = "elf::order::copies_keep_the_mode_and_follow_links";
-    let Some(bench) = Bench::new(test) else {
+    let Some(bench) = Target::host(test).and_then(|target| Bench::new(test, target)) else {
         return;
     };
     let case = CASES.iter().find(|case| !case.is_in_place).unwrap();

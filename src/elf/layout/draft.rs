@@ -11,8 +11,10 @@ use super::super::image::{
 };
 use super::super::read::ElfKind;
 use super::super::strings::Table;
-use super::references::symbols;
-use super::{Piece, Request, Skip, Step, StringPlace, Write, because, overflow};
+use super::references::{is_named, relocates_to, symbols};
+use super::{
+    LongerStrings, MovedSymbol, Piece, Request, Skip, Step, StringPlace, Write, because, overflow,
+};
 
 /// How much of a symbol table is read at once: a multiple of a symbol's size.
 const SYMBOLS_BYTES: u64 = SYMBOL_LEN * 4096;
@@ -22,6 +24,8 @@ const SEGMENT_COUNT_FIELD: Range<u64> = 56..58;
 const SECTIONS_OFFSET_FIELD: u64 = 40;
 /// Program headers that start before this are written together with their number, at once.
 const NEAR_BYTES: u64 = 64 << 10;
+/// Free entries of a dynamic section that moved: as many as GNU ld leaves.
+const SPARE_ENTRIES: usize = 4;
 
 /// Tables to be, and the bytes that go with them.
 pub(super) struct Draft {
@@ -32,8 +36,10 @@ pub(super) struct Draft {
     in_place: Vec<Write>,
     /// Old values that nothing refers to any more.
     blanks: Vec<Write>,
-    /// Values of symbols.
-    symbols: Vec<Write>,
+    /// Symbols that follow their sections.
+    symbols: Vec<MovedSymbol>,
+    /// Words of the file that hold the dynamic section's address.
+    words: Vec<Write>,
     /// Program headers for the time between: as many as before, old and new bytes both loaded.
     bridge: Option<Vec<Segment>>,
     /// Has a hash table another address?
@@ -53,6 +59,7 @@ impl Draft {
             in_place: Vec::new(),
             blanks: Vec::new(),
             symbols: Vec::new(),
+            words: Vec::new(),
             bridge: None,
             is_hash_moved: false,
         }
@@ -78,7 +85,9 @@ impl Draft {
     /// Makes the dynamic entries those that `request` asks for; what is appended to the string table starts there at `base`.
     ///
     /// The search path takes the entry of the old one. All others take spare `DT_NULL`s; where there is none `DT_DEBUG` gives way
-    /// in a library (the loader fills that in for programs only), and at last `DT_RELACOUNT`, which only saves the loader time.
+    /// in a library (the loader fills that in for programs only), then `DT_RELACOUNT`, which only saves the loader time. Nothing else
+    /// does: `DT_HASH` beside `DT_GNU_HASH`, for example, is what the ELF specification demands and some programs read. Where that is
+    /// not enough all entries stay and the section gets longer: it [is moved](Draft::append_tables).
     pub(super) fn set_entries(&mut self, request: &Request<'_>, base: u64) -> Result<(), Skip> {
         let Some(table) = &mut self.after.table else {
             return Ok(());
@@ -116,17 +125,145 @@ impl Draft {
         if request.facts.kind == ElfKind::SharedLibrary {
             victims.push(elf::DT_DEBUG);
         }
-        while table.spare() < new.len() {
-            let Some(victim) = victims.pop() else {
-                let reason = "the dynamic section has no free entry and would have to move";
-                return Err(Skip::Error(request.source.no_room(reason)));
-            };
-            remove(table, |_, entry| entry.tag == victim);
+        let mut fitted = table.clone();
+        while fitted.spare() < new.len()
+            && let Some(victim) = victims.pop()
+        {
+            remove(&mut fitted, |_, entry| entry.tag == victim);
+        }
+        if fitted.spare() >= new.len() {
+            *table = fitted;
+        } else {
+            lengthen(table, new.len() + SPARE_ENTRIES);
         }
         for entry in new {
             if let Some(place) = table.entries.get_mut(table.used) {
                 *place = entry;
                 table.used += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the dynamic section, with the entries that were set, no room where it is?
+    pub(super) fn is_dynamic_longer(&self, request: &Request<'_>) -> bool {
+        let len = |image: &Image| image.table.as_ref().map_or(0, |table| table.entries.len());
+        len(&self.after) > len(request.image)
+    }
+
+    /// Puts `strings` at `offset` and `vaddr` or some bytes behind, and before them the dynamic section if its entries, which are set
+    /// already, have no room where they are. Gives back the number of bytes from `offset` on, all of which go into `pieces`.
+    pub(super) fn append_tables(
+        &mut self,
+        request: &Request<'_>,
+        strings: &LongerStrings,
+        (offset, vaddr): (u64, u64),
+        pieces: &mut Vec<Piece>,
+    ) -> Result<u64, Skip> {
+        let pad = |at: u64| {
+            let aligned = at.checked_next_multiple_of(8).ok_or_else(overflow);
+            aligned.map(|aligned| aligned - at)
+        };
+        // The first place is aligned; sizes below are those of parts of the file.
+        let before = pad(offset)?;
+        pieces.push(Piece::Fill(0, before));
+        let mut len = before;
+        let dynamic_len = if self.is_dynamic_longer(request) {
+            let dynamic_len = self.after.table.as_ref().map_or(0, dynamic_len);
+            self.move_dynamic(request, offset + len, vaddr + len, dynamic_len)?;
+            dynamic_len
+        } else {
+            0
+        };
+        let at = len + dynamic_len;
+        self.set_strings(strings.section, offset + at, vaddr + at, strings.size);
+        if let Some(dead) = &request.dead {
+            strings.blank(self, dead, offset + at);
+        }
+        if dynamic_len > 0 {
+            // All its values are known now.
+            let bytes = self.after.table.as_ref().map(dynamic_bytes);
+            pieces.push(Piece::Bytes(bytes.unwrap_or_default()));
+        }
+        pieces.extend(strings.pieces.iter().cloned());
+        len = at.checked_add(strings.size).ok_or_else(overflow)?;
+        offset.checked_add(len).ok_or_else(overflow)?;
+        Ok(len)
+    }
+
+    /// Gives the dynamic section `len` bytes at `offset` and `vaddr`; what has its address follows.
+    ///
+    /// The new place must be writable if the old one was: the loader writes there (`DT_DEBUG` of programs, glibc also the addresses of
+    /// libraries and position-independent programs) before it makes the RELRO segment read-only. That segment is one range, which the
+    /// section leaves: it stays writable while the program runs, as it is where linkers make no RELRO.
+    ///
+    /// The old bytes stay where they are, whole and with strings that stay too: code that computes the address of `_DYNAMIC` for itself,
+    /// which no table tells, finds there the section as it was linked. (The start-up code of musl passes that address on, unused.)
+    fn move_dynamic(
+        &mut self,
+        request: &Request<'_>,
+        offset: u64,
+        vaddr: u64,
+        len: u64,
+    ) -> Result<(), Skip> {
+        let image = request.image;
+        let old = image.dynamic().ok_or_else(overflow)?;
+        let place = old.file_range().ok_or_else(overflow)?;
+        if image.file_offset(old.vaddr, old.file_size) != Some(place.start) {
+            return because("the dynamic section's address does not follow from its offset");
+        }
+        let addresses = old.vaddr..old.vaddr.saturating_add(old.file_size);
+        // Who has the address so wants what the loader works with, which from then on is elsewhere. No linker has been seen to make one.
+        if relocates_to(request, &addresses)? {
+            return because(
+                "a relocation yields the address of the dynamic section, which would have to move",
+            );
+        }
+        if let Some(table) = &mut self.after.table {
+            table.offset = offset;
+        }
+        let segments = self.after.segments.iter_mut();
+        for segment in segments.filter(|segment| *segment == old) {
+            (segment.offset, segment.vaddr, segment.paddr) = (offset, vaddr, vaddr);
+            (segment.file_size, segment.memory_size) = (len, len);
+        }
+        let is_it = |section: &Section| {
+            section.kind == elf::SHT_DYNAMIC
+                && (section.offset, section.addr, section.size)
+                    == (old.offset, old.vaddr, old.file_size)
+        };
+        if let Some(section) = self
+            .after
+            .sections
+            .iter_mut()
+            .find(|section| is_it(section))
+        {
+            (section.offset, section.addr, section.size) = (offset, vaddr, len);
+        } else if !self.after.sections.is_empty() {
+            return because("no section header that describes the dynamic section");
+        }
+        // Global offset tables start with the address, by the ABI of x86_64 that which `DT_PLTGOT` names, elsewhere another; GNU ld
+        // says of all that they have entries of 8 bytes.
+        let start = image
+            .table
+            .as_ref()
+            .and_then(|table| table.value(elf::DT_PLTGOT));
+        let named = start.and_then(|start| image.file_offset(start, 8));
+        let is_table = |section: &&Section| {
+            let writable = elf::SHF_WRITE.0 | elf::SHF_ALLOC.0;
+            section.kind == elf::SHT_PROGBITS
+                && (section.flags & writable, section.entry_size) == (writable, 8)
+                && section.size >= 8
+        };
+        let others = image.sections.iter().filter(is_table);
+        let mut starts: Vec<u64> = others.map(|section| section.offset).chain(named).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        for at in starts {
+            let word = request.source.read(at, 8, "global offset table")?;
+            if word == old.vaddr.to_le_bytes() {
+                let bytes = vaddr.to_le_bytes().to_vec();
+                self.words.push(Write::bytes(at, bytes));
             }
         }
         Ok(())
@@ -187,8 +324,8 @@ impl Draft {
     /// Adds the loaded segment `new` behind the last one. All other tables are as they shall be already.
     pub(super) fn add_segment(&mut self, new: Segment) -> Result<(), Skip> {
         let segments = &mut self.after.segments;
-        let is_load = |segment: &Segment| segment.kind == elf::PT_LOAD;
-        let at = segments.iter().rposition(is_load).ok_or_else(overflow)? + 1;
+        let last = segments.iter().rposition(Segment::is_load);
+        let at = last.ok_or_else(overflow)? + 1;
         if self.is_hash_moved {
             // The hash tables' new place must be loaded before the program headers grow over the old one: meanwhile
             // an entry that the loader can do without gives way.
@@ -219,29 +356,27 @@ impl Draft {
         Ok(())
     }
 
-    /// Lets the symbols of `.symtab` follow their sections: debuggers and `strip` read them, the loader does not.
+    /// Lets the symbols of `.symtab` follow their sections: debuggers and `strip` read them, the loader does not. Those of `.dynsym` follow
+    /// the dynamic section (`_DYNAMIC`), the only one that moves although they may name it.
     pub(super) fn move_symbols(&mut self, request: &Request<'_>) -> Result<(), Skip> {
         let old = &request.image.sections;
         let moved = |(old, new): (&Section, &Section)| old.addr != new.addr;
         if !old.iter().zip(&self.after.sections).any(moved) {
             return Ok(());
         }
-        for (index, table) in old
+        let is_dynamic_moved = self.is_dynamic_longer(request);
+        let dynamic = old
             .iter()
-            .enumerate()
-            .filter(|(_, section)| section.kind == elf::SHT_SYMTAB)
-        {
+            .position(|section| section.kind == elf::SHT_DYNAMIC);
+        for (table_index, table) in old.iter().enumerate().filter(|(_, section)| {
+            section.kind == elf::SHT_SYMTAB || section.kind == elf::SHT_DYNSYM && is_dynamic_moved
+        }) {
             if table.entry_size != SYMBOL_LEN {
                 return because(format!(
                     "a symbol table with entries of {} bytes",
                     table.entry_size
                 ));
             }
-            let new_offset = self
-                .after
-                .sections
-                .get(index)
-                .map_or(table.offset, |section| section.offset);
             let mut at = 0;
             while at < table.size - table.size % SYMBOL_LEN {
                 let len = (table.size - at).min(SYMBOLS_BYTES);
@@ -249,20 +384,27 @@ impl Draft {
                     request
                         .source
                         .read(table.offset.saturating_add(at), len, "symbol table")?;
-                for (number, symbol) in (0_u64..).zip(symbols(&bytes)) {
-                    let section = usize::from(symbol.section);
+                for (number, symbol) in (at / SYMBOL_LEN..).zip(symbols(&bytes)) {
+                    let mut section = usize::from(symbol.section);
+                    if symbol.section == elf::SHN_ABS.0
+                        && let Some(index) = dynamic.filter(|_| is_dynamic_moved)
+                        && old.get(index).map(|from| from.addr) == Some(symbol.value)
+                        && is_named(request, table, symbol.name, b"_DYNAMIC\0")?
+                    {
+                        // GNU ld says of this one, for aarch64, that it belongs to no section.
+                        section = index;
+                    }
                     let pair = old.get(section).zip(self.after.sections.get(section));
                     let Some((from, to)) =
                         pair.filter(|(from, to)| section != 0 && from.addr != to.addr)
                     else {
                         continue;
                     };
-                    let value = symbol.value.wrapping_sub(from.addr).wrapping_add(to.addr);
-                    let offset = new_offset
-                        .saturating_add(at)
-                        .saturating_add(number * SYMBOL_LEN + 8);
-                    let bytes = value.to_le_bytes().to_vec();
-                    self.symbols.push(Write::bytes(offset, bytes));
+                    self.symbols.push(MovedSymbol {
+                        table: table_index,
+                        number,
+                        value: symbol.value.wrapping_sub(from.addr).wrapping_add(to.addr),
+                    });
                     if self.symbols.len() > MOVED_SYMBOLS_MAX {
                         return because("too many symbols of what would have to move");
                     }
@@ -279,15 +421,18 @@ impl Draft {
             && self.after.header.segments_offset <= NEAR_BYTES
     }
 
-    /// The steps, in the order that [`Plan`](super::Plan) promises.
-    pub(super) fn steps(self, before: &Image) -> Vec<Step> {
+    /// The steps, in the order that [`Plan`](super::Plan) promises, and the symbols that get another value.
+    pub(super) fn steps(self, before: &Image) -> (Vec<Step>, Vec<MovedSymbol>) {
         let after = &self.after;
         let (old, new) = (&before.header, &after.header);
         let mut steps = self.append;
         let mut writes = self.in_place;
 
-        // The dynamic section finds its tables at their new places, old strings at their old offsets.
-        let mut tables = before.table.clone();
+        // The dynamic section finds its tables at their new places, old strings at their old offsets. One that moved has been written
+        // with its new values, which come into force with its program header, and its old bytes stay.
+        let is_moved =
+            |table: &Table| after.table.as_ref().map(|after| after.offset) != Some(table.offset);
+        let mut tables = before.table.clone().filter(|table| !is_moved(table));
         let mut redirections = Vec::new();
         if let (Some(tables), Some(wanted)) = (&mut tables, &after.table) {
             for tag in [
@@ -334,6 +479,7 @@ impl Draft {
             let (from, to) = (dynamic_bytes(tables), dynamic_bytes(wanted));
             writes.extend(changed(wanted.offset, &from, &to, DYNAMIC_LEN));
         }
+        writes.extend(self.words);
         writes.extend(self.blanks);
 
         if old.sections_offset != new.sections_offset {
@@ -344,9 +490,14 @@ impl Draft {
         let to = encode(&after.sections, Section::encode);
         // A table that moved did so with the end of the file, unchanged.
         writes.extend(changed(new.sections_offset, &from, &to, SECTION_LEN));
-        writes.extend(self.symbols);
+        let symbols = self.symbols.iter();
+        writes.extend(symbols.filter_map(|symbol| {
+            let table = after.sections.get(symbol.table)?;
+            let bytes = symbol.value.to_le_bytes().to_vec();
+            Some(Write::bytes(symbol.value_offset(table)?, bytes))
+        }));
         steps.extend(writes.into_iter().map(Step::Write));
-        steps
+        (steps, self.symbols)
     }
 }
 
@@ -355,6 +506,21 @@ const MOVED_SYMBOLS_MAX: usize = 4096;
 
 fn dynamic_bytes(table: &Table) -> Vec<u8> {
     encode(&table.entries, Dynamic::encode)
+}
+
+/// How many bytes the table takes.
+fn dynamic_len(table: &Table) -> u64 {
+    (table.entries.len() as u64).saturating_mul(DYNAMIC_LEN)
+}
+
+/// Gives the table room for `more` entries before the terminating `DT_NULL`; nothing is kept of what came behind that.
+fn lengthen(table: &mut Table, more: usize) {
+    let null = Dynamic {
+        tag: elf::DT_NULL,
+        value: 0,
+    };
+    table.entries.truncate(table.used);
+    table.entries.resize(table.used + more + 1, null);
 }
 
 /// Sets the value of the (last) entry with `tag`, if there is one.

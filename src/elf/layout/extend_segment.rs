@@ -1,7 +1,7 @@
 //! S2 and P2: the last segment grows at its end.
 //!
 //! S2: it ends the file, and the string table ends it; what is new follows. P2: it is extended over its zero-initialised
-//! bytes (bss), a longer copy of the string table follows. No program header is added and no alignment can break; the price
+//! bytes (bss), a longer copy of the string table follows (behind the dynamic section, if that has to move). No program header is added and no alignment can break; the price
 //! of P2 is the bss as zeros in the file. What follows the last segment in the file (debug sections, section headers) moves
 //! further back.
 
@@ -48,7 +48,11 @@ pub(super) fn grow(request: &Request<'_>) -> Result<Draft, Skip> {
     if !is_last {
         return because("the last segment does not end the file");
     }
-    extend(request, 0)
+    let draft = extend(request, 0)?;
+    if draft.is_dynamic_longer(request) {
+        return because("the dynamic section would have to move");
+    }
+    Ok(draft)
 }
 
 /// Lays out P2.
@@ -104,6 +108,7 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         }
     }
     draft.write_in_place(request.in_place.iter().cloned());
+    let mut flags = load.flags;
     if request.strings.is_empty() {
         draft.set_entries(request, 0)?;
         if let Some(dead) = &request.dead {
@@ -113,27 +118,36 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         let strings = request.longer_strings()?;
         let table = request.table()?;
         draft.set_entries(request, strings.old_size)?;
+        let is_dynamic_longer = draft.is_dynamic_longer(request);
+        if is_dynamic_longer {
+            // A read-only one is that of an earlier edit, as a rule.
+            flags |= image.dynamic_flags() & elf::PF_W.0;
+            if flags != load.flags && flags & elf::PF_X.0 != 0 {
+                return because(
+                    "the dynamic section would have to move to where programs have code",
+                );
+            }
+        }
         // A table that ends where the new bytes start grows there; any other is copied.
         let old_end = table.strings_offset.checked_add(table.strings_size);
-        let offset = if old_end == Some(end) {
+        if old_end == Some(end) && !is_dynamic_longer {
             pieces.push(Piece::Bytes(request.strings.clone()));
-            table.strings_offset
+            let (offset, vaddr) = (table.strings_offset, vaddr_of(table.strings_offset)?);
+            draft.set_strings(strings.section, offset, vaddr, strings.size);
+            end = offset.checked_add(strings.size).ok_or_else(overflow)?;
+            if let Some(dead) = &request.dead {
+                strings.blank(&mut draft, dead, offset);
+            }
         } else {
-            let offset = end.checked_next_multiple_of(8).ok_or_else(overflow)?;
-            pieces.push(Piece::Fill(0, offset - end));
-            pieces.extend(strings.pieces.iter().cloned());
-            offset
-        };
-        let vaddr = vaddr_of(offset)?;
-        draft.set_strings(strings.section, offset, vaddr, strings.size);
-        end = offset.checked_add(strings.size).ok_or_else(overflow)?;
-        if let Some(dead) = &request.dead {
-            strings.blank(&mut draft, dead, offset);
+            let place = (end, vaddr_of(end)?);
+            let len = draft.append_tables(request, &strings, place, &mut pieces)?;
+            end = end.checked_add(len).ok_or_else(overflow)?;
         }
     }
     let file_size = end.checked_sub(load.offset).ok_or_else(overflow)?;
     let segment = draft.after.segments.get_mut(last).ok_or_else(overflow)?;
     (segment.file_size, segment.memory_size) = (file_size, file_size);
+    segment.flags = flags;
     vaddr_of(end)?;
 
     let is_tail = |section: &Section| {

@@ -1,4 +1,5 @@
-//! P3: a new read-only segment at the end of the file for a longer copy of the string table.
+//! P3: a new read-only segment at the end of the file for a longer copy of the string table; a writable one if the dynamic section
+//! has to move too.
 //!
 //! Its program header needs 56 bytes behind the existing ones. What lies there moves into the new segment too, but only
 //! if nothing has its address: notes, hash tables, the interpreter's name. The program headers stay where they are,
@@ -91,23 +92,20 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
     } else {
         draft.write_in_place(interpreter.map(|new| new.in_place()));
     }
+    let mut flags = elf::PF_R.0;
     if request.strings.is_empty() {
         draft.set_entries(request, 0)?;
         if let Some(dead) = &request.dead {
             draft.blank(super::DEAD, dead);
         }
     } else {
-        let pad = len.next_multiple_of(8) - len;
         let strings = request.longer_strings()?;
         draft.set_entries(request, strings.old_size)?;
-        pieces.push(Piece::Fill(0, pad));
-        len += pad;
-        draft.set_strings(strings.section, offset + len, vaddr + len, strings.size);
-        if let Some(dead) = &request.dead {
-            strings.blank(&mut draft, dead, offset + len);
+        let place = (offset + len, vaddr + len);
+        len += draft.append_tables(request, &strings, place, &mut pieces)?;
+        if draft.is_dynamic_longer(request) {
+            flags |= image.dynamic_flags() & elf::PF_W.0;
         }
-        pieces.extend(strings.pieces);
-        len = len.checked_add(strings.size).ok_or_else(overflow)?;
     }
     draft.write_in_place(request.in_place.iter().cloned());
     if vaddr.checked_add(len).is_none_or(|end| end > ADDRESS_MAX) {
@@ -115,7 +113,7 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
     }
     draft.add_segment(Segment {
         kind: elf::PT_LOAD,
-        flags: elf::PF_R.0,
+        flags,
         offset,
         vaddr,
         paddr: vaddr,

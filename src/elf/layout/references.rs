@@ -1,4 +1,4 @@
-//! Who refers to a string of the dynamic string table.
+//! Who refers to a string of the dynamic string table, and to the dynamic section.
 //!
 //! Linkers share the ends of strings, so `/lib` may be the tail of a symbol's name: only a string that nothing else refers
 //! to may be written over.
@@ -8,10 +8,11 @@ use std::ops::Range;
 use object::elf;
 use object::elf::DynamicTag;
 
-use super::super::image::{SYMBOL_LEN, Section, range};
-use super::super::source::Fields;
+use super::super::image::{SYMBOL_LEN, Section, Segment, range};
+use super::super::read::Machine;
+use super::super::source::{Fields, Window};
 use super::super::strings::Table;
-use super::{Piece, Request, Skip, Write, overflow};
+use super::{Piece, Request, Skip, Write, because, overflow};
 
 /// How much of a table is read at once: a multiple of a symbol's size, and of a version's number.
 const PIECE_BYTES: u64 = SYMBOL_LEN * 4096;
@@ -35,7 +36,7 @@ pub(super) fn slot(
     let behind = start.checked_add(old.len() as u64).ok_or_else(overflow)?;
     let rest = needed - old.len() as u64;
     let rest = request.source.read(behind, rest, "dynamic string table")?;
-    if rest.iter().any(|byte| *byte != 0) || is_referred_to(request, table, &place)? {
+    if rest.iter().any(|byte| *byte != 0) || is_referred_to(request, table, &place, old)? {
         return Ok(None);
     }
     let unused = needed - 1 - new.len() as u64;
@@ -56,15 +57,21 @@ pub(super) fn dead(
     let place = range(at, old.len() as u64 + 1).ok_or_else(overflow)?;
     let is_absolute = |entry: &[u8]| entry.starts_with(b"/");
     let mut entries = old.split(|byte| *byte == b':');
-    if !entries.any(is_absolute) || is_referred_to(request, table, &place)? {
+    if !entries.any(is_absolute) || is_referred_to(request, table, &place, old)? {
         return Ok(None);
     }
     let start = table.strings_offset.checked_add(at).ok_or_else(overflow)?;
     Ok(range(start, old.len() as u64))
 }
 
-/// May something other than the search path refer to a byte in `place` of the dynamic string table? Rather yes than no.
-fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> Result<bool, Skip> {
+/// May something other than the search path refer to a byte in `place` of the dynamic string table, where `old` stands and zeros follow?
+/// Rather yes than no.
+fn is_referred_to(
+    request: &Request<'_>,
+    table: &Table,
+    place: &Range<u64>,
+    old: &[u8],
+) -> Result<bool, Skip> {
     const STRING_TAGS: [DynamicTag; 8] = [
         elf::DT_NEEDED,
         elf::DT_SONAME,
@@ -108,7 +115,11 @@ fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> R
         let Some(section) = sections.iter().find(is_it) else {
             return Ok(true);
         };
-        if has_name_in(request, section, place)? {
+        let len = match kind {
+            elf::SHT_DYNSYM => names_len(request, table, section, old)?,
+            _ => section.size,
+        };
+        if has_name_in(request, section, len, place)? {
             return Ok(true);
         }
     }
@@ -126,12 +137,79 @@ fn is_referred_to(request: &Request<'_>, table: &Table, place: &Range<u64>) -> R
     Ok(sections.iter().any(is_unknown))
 }
 
-/// Does the symbol or version table `section` have a name in `place`?
-fn has_name_in(request: &Request<'_>, section: &Section, place: &Range<u64>) -> Result<bool, Skip> {
+/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash table, by
+/// which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
+fn names_len(
+    request: &Request<'_>,
+    table: &Table,
+    section: &Section,
+    old: &[u8],
+) -> Result<u64, Skip> {
+    const TABLE: &str = "GNU hash table";
+    const HEADER_LEN: u64 = 16;
+    let addr = table.value(elf::DT_GNU_HASH);
+    let is_it = |hash: &&Section| hash.kind == elf::SHT_GNU_HASH && Some(hash.addr) == addr;
+    let hash = request.image.sections.iter().find(is_it);
+    let Some(hash) = hash.filter(|hash| hash.size >= HEADER_LEN) else {
+        return Ok(section.size);
+    };
+    let header = request.source.read(hash.offset, HEADER_LEN, TABLE)?;
+    let mut f = Fields::little(&header);
+    let mut number = || f.u32().map(u64::from).ok_or_else(overflow);
+    let (buckets, first, filters) = (number()?, number()?, number()?);
+    // 64-bit words of the Bloom filter, the buckets, then a hash for each symbol from the first on. All of these are below 2^36.
+    let hashes = HEADER_LEN + filters * 8 + buckets * 4;
+    let unhashed = first * SYMBOL_LEN;
+    let behind = section.size.checked_sub(unhashed);
+    let count = behind
+        .filter(|len| len % SYMBOL_LEN == 0)
+        .map(|len| len / SYMBOL_LEN);
+    // In an empty table GNU ld does not say how many symbols have no hash: it is too short for what it says.
+    let is_whole =
+        count.and_then(|count| count.checked_mul(4)?.checked_add(hashes)) == Some(hash.size);
+    let place = range(hash.offset, hash.size).filter(|_| is_whole);
+    let Some(place) = place.and_then(|place| Some(place.start.checked_add(hashes)?..place.end))
+    else {
+        return Ok(section.size);
+    };
+    let ends = hashes_of_ends(old);
+    let mut window = Window::new(request.source, place.clone(), TABLE);
+    for at in place.step_by(4) {
+        let hash = Fields::little(window.bytes(at, 4)?).u32();
+        // The lowest bit tells where a bucket ends.
+        if hash.is_none_or(|hash| ends.binary_search(&(hash | 1)).is_ok()) {
+            return Ok(section.size);
+        }
+    }
+    Ok(unhashed)
+}
+
+/// The hashes in GNU hash tables of all ends of `text`, itself and the empty one among them; sorted, the lowest bit of each set.
+///
+/// The hash of a text is 5381 to begin with, and with each byte 33 times what it was and the byte.
+fn hashes_of_ends(text: &[u8]) -> Vec<u32> {
+    let (mut power, mut sum) = (1_u32, 0_u32);
+    let mut hashes = vec![5381 | 1];
+    for byte in text.iter().rev() {
+        sum = sum.wrapping_add(u32::from(*byte).wrapping_mul(power));
+        power = power.wrapping_mul(33);
+        hashes.push(5381_u32.wrapping_mul(power).wrapping_add(sum) | 1);
+    }
+    hashes.sort_unstable();
+    hashes
+}
+
+/// Does the symbol or version table `section` have a name in `place`, in its first `size` bytes?
+fn has_name_in(
+    request: &Request<'_>,
+    section: &Section,
+    size: u64,
+    place: &Range<u64>,
+) -> Result<bool, Skip> {
     const TABLE: &str = "table with dynamic strings";
     let mut at = 0;
-    while at < section.size {
-        let len = (section.size - at).min(PIECE_BYTES);
+    while at < size {
+        let len = (size - at).min(PIECE_BYTES);
         let start = section.offset.checked_add(at).ok_or_else(overflow)?;
         let bytes = request.source.read(start, len, TABLE)?;
         let found = if section.kind == elf::SHT_DYNSYM {
@@ -170,6 +248,134 @@ pub(super) fn has_symbol_of(
     Ok(false)
 }
 
+/// Bytes of a relocation with an addend.
+const RELOCATION_LEN: u64 = 24;
+/// More packed relocations than any real file has; each is a look at another place of the file.
+const PACKED_MAX: u64 = 1 << 22;
+
+/// Does a relative relocation yield one of `addresses`? Those that name a symbol yield whatever value that has.
+pub(super) fn relocates_to(request: &Request<'_>, addresses: &Range<u64>) -> Result<bool, Skip> {
+    let Some(table) = &request.image.table else {
+        return Ok(false);
+    };
+    let place = |start, size| -> Result<Option<Range<u64>>, Skip> {
+        let (Some(addr), Some(size)) = (table.value(start), table.value(size)) else {
+            return Ok(None);
+        };
+        let place = request.image.file_offset(addr, size);
+        match place.and_then(|offset| range(offset, size)) {
+            Some(place) => Ok(Some(place)),
+            None => because("relocations that no segment brings from the file"),
+        }
+    };
+    if let Some(place) = place(elf::DT_RELA, elf::DT_RELASZ)?
+        && has_relative(request, place, addresses)?
+    {
+        return Ok(true);
+    }
+    match place(elf::DT_RELR, elf::DT_RELRSZ)? {
+        Some(place) => has_packed(request, place, addresses),
+        None => Ok(false),
+    }
+}
+
+/// Is the addend of a relative relocation of the table at `place` one of `addresses`?
+fn has_relative(
+    request: &Request<'_>,
+    place: Range<u64>,
+    addresses: &Range<u64>,
+) -> Result<bool, Skip> {
+    let relative = match request.facts.machine {
+        Machine::X86_64 => elf::R_X86_64_RELATIVE.0,
+        Machine::Aarch64 => elf::R_AARCH64_RELATIVE.0,
+        Machine::Ppc64 => elf::R_PPC64_RELATIVE.0,
+        Machine::Other(_) => return Ok(false),
+    };
+    let mut window = Window::new(request.source, place.clone(), "relocations");
+    let mut at = place.start;
+    while let Some(next) = at
+        .checked_add(RELOCATION_LEN)
+        .filter(|next| *next <= place.end)
+    {
+        let mut f = Fields::little(window.bytes(at, RELOCATION_LEN)?);
+        let fields = f.u64().and_then(|_| Some((f.u32()?, f.u32()?, f.u64()?)));
+        if fields.is_some_and(|(kind, _, addend)| kind == relative && addresses.contains(&addend)) {
+            return Ok(true);
+        }
+        at = next;
+    }
+    Ok(false)
+}
+
+/// Does a word at one of the places that the packed relocations (`DT_RELR`) at `place` name hold one of `addresses`?
+///
+/// An even entry is the address of a word; each bit but the lowest of an odd one stands for one of the 63 words behind the last.
+fn has_packed(
+    request: &Request<'_>,
+    place: Range<u64>,
+    addresses: &Range<u64>,
+) -> Result<bool, Skip> {
+    let loads: Vec<&Segment> = request.image.loads().collect();
+    let whole = 0..request.source.size();
+    let mut entries = Window::new(request.source, place.clone(), "packed relocations");
+    let mut words = Window::new(request.source, whole, "relocated words");
+    let (mut next, mut looked_at) = (0_u64, 0);
+    let mut holds = |addr: u64| -> Result<bool, Skip> {
+        looked_at += 1;
+        if looked_at > PACKED_MAX {
+            return because(format!("more than {PACKED_MAX} packed relocations"));
+        }
+        // Sorted, none over another: the image was judged.
+        let behind = loads.partition_point(|load| load.vaddr <= addr);
+        let load = behind.checked_sub(1).and_then(|index| loads.get(index));
+        let Some(offset) = load.and_then(|load| load.file_offset(addr, 8)) else {
+            return because("a packed relocation of no word of the file");
+        };
+        let word = Fields::little(words.bytes(offset, 8)?).u64();
+        Ok(word.is_some_and(|word| addresses.contains(&word)))
+    };
+    let mut at = place.start;
+    while at.checked_add(8).is_some_and(|end| end <= place.end) {
+        let entry = Fields::little(entries.bytes(at, 8)?).u64();
+        let entry = entry.ok_or_else(overflow)?;
+        at += 8;
+        if entry % 2 == 0 {
+            if holds(entry)? {
+                return Ok(true);
+            }
+            next = entry.checked_add(8).ok_or_else(overflow)?;
+            continue;
+        }
+        for bit in (1..64).filter(|bit| entry >> bit & 1 == 1) {
+            if holds(next.checked_add((bit - 1) * 8).ok_or_else(overflow)?)? {
+                return Ok(true);
+            }
+        }
+        next = next.checked_add(63 * 8).ok_or_else(overflow)?;
+    }
+    Ok(false)
+}
+
+/// Is the name at `at` in the string table of the symbol table `table` this one, which ends in NUL?
+pub(super) fn is_named(
+    request: &Request<'_>,
+    table: &Section,
+    at: u32,
+    name: &[u8],
+) -> Result<bool, Skip> {
+    let index = usize::try_from(table.link).ok();
+    let strings = index.and_then(|index| request.image.sections.get(index));
+    let Some(strings) = strings.filter(|section| section.kind == elf::SHT_STRTAB) else {
+        return Ok(false);
+    };
+    let (at, len) = (u64::from(at), name.len() as u64);
+    if at.saturating_add(len) > strings.size {
+        return Ok(false);
+    }
+    let start = strings.offset.checked_add(at).ok_or_else(overflow)?;
+    Ok(request.source.read(start, len, "symbol names")? == name)
+}
+
 /// A symbol's fields that matter here.
 pub(super) struct Symbol {
     pub(super) name: u32,
@@ -189,4 +395,31 @@ pub(super) fn symbols(bytes: &[u8]) -> impl Iterator<Item = Symbol> {
             value,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_have_the_hashes_of_texts() {
+        let hash = |text: &[u8]| {
+            let step = |hash: u32, byte: &u8| hash.wrapping_mul(33).wrapping_add(u32::from(*byte));
+            text.iter().fold(5381, step)
+        };
+        // From the ABI's description: the hash of `printf`.
+        assert_eq!(hash(b"printf"), 0x156b_2bb8);
+        for text in [
+            "",
+            "a",
+            "/lib",
+            "/nix/store/aaaaaaaaaaaa-libcublas/lib:$ORIGIN",
+            "printf",
+        ] {
+            let ends = (0..=text.len()).filter_map(|start| text.as_bytes().get(start..));
+            let mut expected: Vec<u32> = ends.map(|end| hash(end) | 1).collect();
+            expected.sort_unstable();
+            assert_eq!(hashes_of_ends(text.as_bytes()), expected, "{text}");
+        }
+    }
 }
