@@ -2,7 +2,7 @@
   What `nix flake check` runs.
 
   - `lib`: the unit tests in `nix/`, which stand beside what they test.
-  - `manifests`: every manifest of the input, judged by `cuda-redist check`.
+  - `manifests`: every manifest and feature manifest of the input, judged by `cuda-redist check`.
   - `package-sets`: every package of every set evaluates, for every platform.
 
   Non-goals: building packages; that would fetch them from NVIDIA.
@@ -75,6 +75,7 @@ in
   manifests = pkgs.runCommand "cuda-redist-check-manifests" { } ''
     find ${manifests} -name 'redistrib_*.json' ! -type d -print0 > files
     test -s files
+    find ${manifests} -name 'feature_*.json' ! -type d -print0 >> files
     xargs -0 ${cuda-redist}/bin/cuda-redist check < files > $out
   '';
 

@@ -38,13 +38,19 @@ let
 
   # Read once for all sets.
   index = lib.manifests.index manifests;
+  features = lib.manifests.indexFeatures manifests;
   newest = lib.manifests.newestPerMinor (attrNames (index.cuda or { }));
 in
 listToAttrs (
   map (majorMinor: {
     name = "cudaPackages_${replaceStrings [ "." ] [ "_" ] majorMinor}";
     value = lib.mkCudaPackages {
-      inherit system platform builder;
+      inherit
+        system
+        platform
+        builder
+        features
+        ;
       manifests = index;
       releases.cuda = newest.${majorMinor};
     };

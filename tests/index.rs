@@ -368,3 +368,175 @@ fn real_wheels_are_listed() {
         .arg(&file))
     .expect(0);
 }
+
+/// An archive in NVIDIA's layout with `paths` in it.
+fn archive_with(paths: &[&str]) -> Vec<u8> {
+    let members: Vec<_> = paths
+        .iter()
+        .map(|path| make::file(&format!("top/{path}"), path.as_bytes()))
+        .collect();
+    nvidia_archive::xz(&make::tar(&members))
+}
+
+fn features(folder: &std::path::Path) -> Result<String, Error> {
+    let scratch = support::dir();
+    let features = Folder::read(folder)?.features(scratch.path(), &|_| {});
+    let left: Vec<_> = std::fs::read_dir(scratch.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    features
+}
+
+#[test]
+fn a_folder_becomes_a_feature_manifest() {
+    let whole = [
+        "LICENSE",
+        "bin/tool",
+        "docs/index.html",
+        "include/foo.h",
+        "lib/libfoo.so.1",
+        "lib/libfoo_static.a",
+        "lib/stubs/libfoo.so",
+        "pkg-config/foo.pc",
+        "python/foo.whl",
+        "samples/foo.cu",
+    ];
+    let folder = folder(&[
+        (
+            "libwhole-linux-sbsa-1.2.3-archive.tar.xz",
+            archive_with(&whole),
+        ),
+        (
+            "libwhole-linux-x86_64-1.2.3-archive.tar.xz",
+            archive_with(&["LICENSE", "include/foo.h", "nvvm/lib/x"]),
+        ),
+        // Of variants that differ, what all have.
+        (
+            "libfoo-linux-x86_64-1.2.3_cuda12-archive.tar.xz",
+            archive_with(&["LICENSE", "lib/libfoo.so.1", "lib/libfoo.a"]),
+        ),
+        (
+            "libfoo-linux-x86_64-1.2.3_cuda13-archive.tar.xz",
+            archive_with(&["LICENSE", "bin/foo", "lib/libfoo.so.2"]),
+        ),
+        // One folder of libraries for each release of CUDA.
+        (
+            "libcutensor-linux-x86_64-1.2.3-archive.tar.xz",
+            archive_with(&["LICENSE", "lib/11/libfoo.so.1", "lib/12/libfoo.a"]),
+        ),
+        (
+            "nvidia_cuda_runtime_cu12-12.6.77-py3-none-manylinux2014_x86_64.whl",
+            wheel("nvidia-cuda-runtime-cu12", "12.6.77"),
+        ),
+    ]);
+    let text = features(folder.path()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let mut lines = Vec::new();
+    for (package, platforms) in value.as_object().unwrap() {
+        for (platform, features) in platforms.as_object().unwrap() {
+            lines.push(format!("{package} {platform} {features}"));
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    cuda_cudart linux-x86_64 {"outputs":["out","lib"]}
+    libcutensor linux-x86_64 {"outputs":["out"]}
+    libfoo linux-x86_64 {"outputs":["out","lib"]}
+    libwhole linux-sbsa {"outputs":["out","bin","dev","doc","include","lib","python","sample","static","stubs"]}
+    libwhole linux-x86_64 {"outputs":["out","dev","include"]}
+    "#);
+    assert!(
+        text.starts_with("{\n  \"cuda_cudart\": {\n") && text.ends_with("\n}\n"),
+        "{text}"
+    );
+}
+
+/// An archive that is damaged, or hostile, is named; a manifest is not written without the feature manifest, nor the other way.
+#[test]
+fn the_command_writes_both_manifests_or_none() {
+    let good = "libgood-linux-x86_64-1.2.3-archive.tar.xz";
+    let other = "libother-linux-x86_64-1.2.3-archive.tar.xz";
+    let folder = folder(&[(good, archive_with(&["lib/libgood.so.1"]))]);
+    let manifests = support::dir();
+    let of = |name: &str| manifests.path().join(name);
+    let (manifest, features) = (of("redistrib_1.2.3.json"), of("feature_1.2.3.json"));
+    let index = |features: &std::path::Path| {
+        run(Command::new(program())
+            .arg("index")
+            .arg(folder.path())
+            .args(["--product", "mine", "--label", "1.2.3", "--output"])
+            .arg(&manifest)
+            .arg("--features")
+            .arg(features))
+    };
+    let said = index(&features).expect(0).stderr;
+    assert_eq!(
+        said.replace(&manifests.path().display().to_string(), "DIR"),
+        "DIR/redistrib_1.2.3.json: 1 file listed\nDIR/feature_1.2.3.json: 1 file looked into\n"
+    );
+    run(Command::new(program())
+        .args(["check", "--strict"])
+        .arg(manifests.path()))
+    .expect(0);
+    let read = || [&manifest, &features].map(|file| std::fs::read_to_string(file).unwrap());
+    let before = read();
+
+    // Its name is one that only unpacking looks at.
+    std::fs::write(folder.path().join(other), archive_with(&["../evil"])).unwrap();
+    let said = index(&features).expect(1).stderr;
+    assert!(said.contains(other) && said.contains("entry 1"), "{said}");
+    std::fs::write(folder.path().join(other), archive_with(&["lib/other"])).unwrap();
+    let said = index(&of("nowhere/feature_1.2.3.json")).expect(3).stderr;
+    assert!(
+        said.contains("nowhere/feature_1.2.3.json: cannot write it"),
+        "{said}"
+    );
+    let said = index(&manifest).expect(2).stderr;
+    assert!(
+        said.contains("expected another file for `--features`"),
+        "{said}"
+    );
+    assert_eq!(read(), before);
+    assert_eq!(std::fs::read_dir(manifests.path()).unwrap().count(), 2);
+}
+
+/// NVIDIA's own wheels have neither static libraries nor stubs, whatever its archives of the same packages have.
+#[test]
+fn real_wheels_have_the_outputs_that_are_said() {
+    let test = "real_wheels_have_the_outputs_that_are_said";
+    let Some(wheels) = support::wheels(test, "nvidia_") else {
+        return;
+    };
+    let folder = support::dir();
+    for wheel in &wheels {
+        let name = wheel.file_name().unwrap().to_string_lossy();
+        // One release: that of CUDA 12.
+        if ["_nvtx_cu12-", "_runtime_cu12-", "_cufile_cu12-"]
+            .iter()
+            .any(|part| name.contains(part))
+        {
+            std::os::unix::fs::symlink(wheel, folder.path().join(&*name)).unwrap();
+        }
+    }
+    let text = features(folder.path()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for (package, outputs) in [
+        (
+            "cuda_cudart",
+            serde_json::json!(["out", "dev", "include", "lib"]),
+        ),
+        (
+            "cuda_nvtx",
+            serde_json::json!(["out", "dev", "include", "lib"]),
+        ),
+        (
+            "libcufile",
+            serde_json::json!(["out", "dev", "include", "lib"]),
+        ),
+    ] {
+        for platform in ["linux-sbsa", "linux-x86_64"] {
+            assert_eq!(
+                value[package][platform]["outputs"], outputs,
+                "{package} {platform}"
+            );
+        }
+    }
+}

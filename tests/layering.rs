@@ -26,7 +26,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("fatbin", &["elf"]),
     ("resolve", &["elf"]),
     ("audit", &["resolve", "fatbin", "elf"]),
-    ("index", &["manifest", "hash", "archive"]),
+    // Which outputs an archive has is for plans to say.
+    ("index", &["manifest", "hash", "archive", "plan"]),
     // It sees all stages.
     (
         "realise",

@@ -1,5 +1,6 @@
 /**
-  Folders of NVIDIA's redistrib manifests: which manifests there are, and what is in one.
+  Folders of NVIDIA's redistrib manifests and of the feature manifests that go with them: which ones there are, and what is in
+  one.
 
   Non-goals: checking manifests. Where the plugin is loaded `read` goes through its judge; without it the values are
   judged when packages are built.
@@ -10,6 +11,7 @@ let
     baseNameOf
     concatLists
     concatStringsSep
+    dirOf
     elem
     fromJSON
     groupBy
@@ -17,6 +19,7 @@ let
     length
     mapAttrs
     match
+    pathExists
     readDir
     readFile
     toString
@@ -46,9 +49,9 @@ let
   ];
 
   _labelOf =
-    name:
+    kind: name:
     let
-      matched = match "redistrib_(.+)[.]json" name;
+      matched = match "${kind}_(.+)[.]json" name;
     in
     if matched == null then null else head matched;
 
@@ -56,16 +59,81 @@ let
   _reader = name: builtins.cudaRedist.${name} or (file: fromJSON (readFile file));
 
   _productOf =
-    folder: file:
-    if elem folder _products then
-      folder
+    entry:
+    if elem entry.folder _products then
+      entry.folder
     else
       # Only the name is wanted: the file may be of a shape of its own, by which it is judged when it is read.
-      (fromJSON (readFile file)).release_product or (throw ''
-        cudaRedist.lib.manifests.index: `${toString file}`: expected `release_product` in the manifest, found none
+      (fromJSON (readFile entry.file)).release_product or (throw ''
+        cudaRedist.lib.manifests.index: `${toString entry.file}`: expected `release_product` in the manifest, found none
         Potential solutions:
         - put the manifest into a folder that is named after its product, such as `cuda/`
         - write `"release_product": "cuda"` into the manifest'');
+
+  # A feature manifest does not say its product: it is that of the manifest it describes.
+  _productOfFeatures =
+    entry:
+    let
+      manifest = dirOf entry.file + "/redistrib_${entry.label}.json";
+    in
+    if !(elem entry.folder _products) && pathExists manifest then
+      _productOf (entry // { file = manifest; })
+    else
+      entry.folder;
+
+  # All files in a folder tree that are named `KIND_LABEL.json`.
+  _find =
+    kind: dir:
+    let
+      _walk =
+        folder: path:
+        let
+          entries = readDir path;
+          _entry =
+            name:
+            let
+              label = _labelOf kind name;
+            in
+            if entries.${name} == "directory" then
+              _walk name (path + "/${name}")
+            else if label == null then
+              [ ]
+            else
+              [
+                {
+                  file = path + "/${name}";
+                  inherit folder label;
+                }
+              ];
+        in
+        concatLists (map _entry (attrNames entries));
+    in
+    _walk (unsafeDiscardStringContext (baseNameOf (toString dir))) dir;
+
+  # These by product and label; `function` is the one that says what is wrong.
+  _index =
+    {
+      function,
+      kind,
+      productOf,
+    }:
+    dir:
+    let
+      _one =
+        product: label: found:
+        if length found == 1 then
+          (head found).file
+        else
+          throw ''
+            cudaRedist.lib.manifests.${function}: `${product}` `${label}`: expected one manifest, found ${toString (length found)}: ${
+              concatStringsSep ", " (map (entry: "`${toString entry.file}`") found)
+            }
+            Potential solutions:
+            - remove all but one of them from `${toString dir}`'';
+    in
+    mapAttrs (product: entries: mapAttrs (_one product) (groupBy (entry: entry.label) entries)) (
+      groupBy productOf (_find kind dir)
+    );
 
   /**
     Every manifest in a folder tree: all files named `redistrib_LABEL.json`. Links to folders are not followed.
@@ -88,33 +156,7 @@ let
     => [ { file = ./manifests/cuda/redistrib_12.9.1.json; folder = "cuda"; label = "12.9.1"; } ]
     ```
   */
-  find =
-    dir:
-    let
-      _walk =
-        folder: path:
-        let
-          entries = readDir path;
-          _entry =
-            name:
-            let
-              label = _labelOf name;
-            in
-            if entries.${name} == "directory" then
-              _walk name (path + "/${name}")
-            else if label == null then
-              [ ]
-            else
-              [
-                {
-                  file = path + "/${name}";
-                  inherit folder label;
-                }
-              ];
-        in
-        concatLists (map _entry (attrNames entries));
-    in
-    _walk (unsafeDiscardStringContext (baseNameOf (toString dir))) dir;
+  find = _find "redistrib";
 
   /**
     The manifests of a folder tree by product and label.
@@ -141,24 +183,41 @@ let
     => ./manifests/cuda/redistrib_12.9.1.json
     ```
   */
-  index =
-    dir:
-    let
-      _one =
-        product: label: found:
-        if length found == 1 then
-          (head found).file
-        else
-          throw ''
-            cudaRedist.lib.manifests.index: `${product}` `${label}`: expected one manifest, found ${toString (length found)}: ${
-              concatStringsSep ", " (map (entry: "`${toString entry.file}`") found)
-            }
-            Potential solutions:
-            - remove all but one of them from `${toString dir}`'';
-    in
-    mapAttrs (product: entries: mapAttrs (_one product) (groupBy (entry: entry.label) entries)) (
-      groupBy (entry: _productOf entry.folder entry.file) (find dir)
-    );
+  index = _index {
+    function = "index";
+    kind = "redistrib";
+    productOf = _productOf;
+  };
+
+  /**
+    The feature manifests of a folder tree by product and label: all files named `feature_LABEL.json`.
+
+    The label is the one in the file's name. The product is the name of the folder that holds the file if that is a
+    product of NVIDIA, else that of the redistrib manifest of the same label beside it, else the folder's name.
+
+    # Inputs
+
+    `dir`
+    : As for `find`.
+
+    # Type
+
+    ```
+    indexFeatures :: Path -> { ${product} :: { ${label} :: Path } }
+    ```
+
+    # Examples
+
+    ```nix
+    (indexFeatures ./manifests).cuda."12.9.1"
+    => ./manifests/cuda/feature_12.9.1.json
+    ```
+  */
+  indexFeatures = _index {
+    function = "indexFeatures";
+    kind = "feature";
+    productOf = _productOfFeatures;
+  };
 
   /**
     The value of a manifest: checked by `builtins.cudaRedist.readManifest` where the plugin is loaded, as it stands in
@@ -247,6 +306,7 @@ in
   inherit
     find
     index
+    indexFeatures
     read
     readFeatures
     readReleases

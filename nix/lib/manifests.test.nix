@@ -53,6 +53,24 @@ import ./failures.nix {
         throws = true;
       }
     ];
+    indexFeatures = [
+      # By the folder, by the manifest beside it, and again by the folder.
+      {
+        expr = manifests.indexFeatures (cases + "/good");
+        expected.cudnn."9.8.0" = cases + "/good/renamed/feature_9.8.0.json";
+      }
+      {
+        expr = manifests.indexFeatures ../../tests/nix/features;
+        expected = {
+          cuda."12.9.1" = ../../tests/nix/features/cuda/feature_12.9.1.json;
+          features."1.0" = ../../tests/nix/features/feature_1.0.json;
+        };
+      }
+      {
+        expr = (manifests.indexFeatures (cases + "/twice")).cuda."12.9.1";
+        throws = true;
+      }
+    ];
     read = [
       {
         expr = (manifests.read (cases + "/good/cuda/redistrib_12.9.0.json")).cuda_nvtx.version;

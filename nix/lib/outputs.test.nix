@@ -17,8 +17,70 @@ import ./failures.nix {
     ];
     default = [
       {
-        expr = outputs.sort outputs.default;
-        expected = outputs.default;
+        expr = outputs.default;
+        expected = [ "out" ];
+      }
+    ];
+    fromFeatures = [
+      {
+        expr = outputs.fromFeatures {
+          outputs = {
+            bin = true;
+            dev = true;
+            doc = true;
+            lib = true;
+            sample = true;
+            static = true;
+          };
+        };
+        expected = [
+          "out"
+          "doc"
+          "samples"
+          "bin"
+          "dev"
+          "lib"
+          "static"
+        ];
+      }
+      {
+        expr = outputs.fromFeatures {
+          outputs = {
+            bin = false;
+            dev = true;
+            doc = false;
+            lib = false;
+            sample = false;
+            static = false;
+          };
+        };
+        expected = [
+          "out"
+          "dev"
+        ];
+      }
+      {
+        expr = outputs.fromFeatures {
+          outputs = [
+            "stubs"
+            "sample"
+            "include"
+          ];
+        };
+        expected = [
+          "out"
+          "samples"
+          "include"
+          "stubs"
+        ];
+      }
+      {
+        expr = outputs.fromFeatures { outputs = "out"; };
+        throws = true;
+      }
+      {
+        expr = outputs.fromFeatures { };
+        throws = true;
       }
     ];
     sort = [

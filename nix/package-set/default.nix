@@ -1,7 +1,7 @@
 /**
   `mkCudaPackages`: a package set made from redistrib manifests, one derivation per package.
 
-  Non-goals: fixups of single packages and the package sets of nixpkgs; nothing in here needs nixpkgs.
+  Non-goals: the package sets of nixpkgs; nothing in here needs nixpkgs.
 
   # Inputs
 
@@ -25,6 +25,12 @@
     origin = "url"; }; }`. With the plugin manifests are held against it when they are read; and each package's plan carries
     it, with the release as it is in the manifest, for the builder to do the same.
 
+  `features`
+  : Which outputs packages have: a folder tree of feature manifests (`cuda/feature_12.9.1.json`), or the set that
+    `lib.manifests.indexFeatures` makes of one. In such a set a manifest may also be a value. Without it those in the folder
+    `manifests`, if that is one. The outputs of what they do not list come from `nix/data/packages.json`, and what does not
+    stand there either has only `out`. `cuda-redist index --features` writes one from the archives themselves.
+
   `platform`
   : The redist platform that the packages are for. Without it the one of `system`. A Jetson board that is not served
     by `linux-sbsa` says `linux-aarch64` here.
@@ -42,6 +48,24 @@
   `driverPaths`
   : Where the driver's libraries will be found, a list of strings or paths; nothing there is read or copied. Only NixOS has
     them in `/run/opengl-driver/lib`.
+
+  `interpreters`
+  : The dynamic loader of executables, by platform: `{ linux-x86_64 = "${glibc}/lib/ld-linux-x86-64.so.2"; }`. Where it names
+    none they keep the one that NVIDIA gave them.
+
+  `cudaCompat`
+  : Whether libraries look for the driver in the set's `cuda_compat` before all else, for a Jetson board whose own driver is
+    older than the CUDA release. Only where the platform has that package.
+
+  `cudaCapabilities`
+  : Capabilities such as `"9.0"` that every library with device code has to serve, else building its package fails.
+
+  `overrides`
+  : What is different about single packages: `{ cudnn.allowedMissing = [ "libz.so.1" ]; }`, or a function from what they have
+    without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
+    paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
+    needed, or opened by name), `addNeeded` (libraries that files need besides what they say), `allowedMissing` and
+    `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`).
 
   # Type
 
@@ -98,11 +122,9 @@ let
 
   manifestsLib = import ../lib/manifests.nix;
   shapesLib = import ../lib/shapes.nix;
-  outputsLib = import ../lib/outputs.nix;
   platformsLib = import ../lib/platforms.nix;
   versionsLib = import ../lib/versions.nix;
 
-  _facts = (fromJSON (readFile ../data/packages.json)).packages;
   _place = "cudaRedist.lib.mkCudaPackages";
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 in
@@ -115,12 +137,29 @@ in
   platform ? platformsLib.fromSystem system,
   cudaVariant ? null,
   variants ? { },
+  features ? null,
   mirror ? null,
   driverPaths ? [ "/run/opengl-driver/lib" ],
+  interpreters ? { },
+  cudaCompat ? false,
+  cudaCapabilities ? [ ],
+  overrides ? { },
 }:
 let
-  _index =
-    if isAttrs manifests && !(manifests ? outPath) then manifests else manifestsLib.index manifests;
+  # A flake input is a set, too, but stands for its folder.
+  _isSet = value: isAttrs value && !(value ? outPath);
+
+  _index = if _isSet manifests then manifests else manifestsLib.index manifests;
+
+  _featureIndex =
+    if _isSet features then
+      features
+    else if features != null then
+      manifestsLib.indexFeatures features
+    else if _isSet manifests then
+      { }
+    else
+      manifestsLib.indexFeatures manifests;
 
   _labelsOf =
     product:
@@ -155,16 +194,26 @@ let
   _read =
     product: found:
     let
-      isValue = isAttrs found && !(found ? outPath);
-      value = if isValue then found else fromJSON (readFile found);
+      value = if _isSet found then found else fromJSON (readFile found);
     in
-    if isValue || _shapes ? ${product} then
+    if _isSet found || _shapes ? ${product} then
       shapesLib.check (shapesLib.manifestOf (_shapes.${product} or "redistribRelease")) value
     else
       manifestsLib.read found;
 
   # Each read once, for all platforms.
   _manifests = mapAttrs (product: label: _read product (_fileOf product label)) _releases;
+
+  # Those that there are of the same releases, by product.
+  _features = mapAttrs (
+    product: label:
+    let
+      found = _featureIndex.${product}.${label} or { };
+    in
+    if _isSet found then shapesLib.check "feature" found else manifestsLib.readFeatures found
+  ) _releases;
+
+  _cudaVersion = _releases.cuda or null;
 
   _releases =
     if releases != null then
@@ -188,6 +237,36 @@ let
         Potential solutions:
         - choose one of: ${_quoted platformsLib.linux}
         - leave it out to take the one of `system`'';
+
+  # A name that nobody knows would leave programs without a loader without a word.
+  _interpreters =
+    let
+      unknown = filter (name: !(elem name platformsLib.linux)) (attrNames interpreters);
+    in
+    if unknown == [ ] then
+      interpreters
+    else
+      throw ''
+        ${_place}: `interpreters`: expected redist platforms, found ${_quoted unknown}
+        Potential solutions:
+        - choose among: ${_quoted platformsLib.linux}'';
+
+  # A name that no release has would change nothing without a word.
+  _overrides =
+    let
+      unknown = filter (package: !(_isListed package)) (attrNames overrides);
+    in
+    if unknown == [ ] then
+      overrides
+    else
+      throw ''
+        ${_place}: `overrides`: expected packages that a release of the set has, found ${_quoted unknown}
+        Potential solutions:
+        - correct the name
+        - add the product that has the package to `releases`'';
+
+  # Whether a release of the set has such a package, for whichever platform.
+  _isListed = package: any (manifest: isAttrs (manifest.${package} or null)) (attrValues _manifests);
 
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
   _cudaVariants =
@@ -238,11 +317,6 @@ let
       null
     else
       head (head prefixes);
-
-  # Without a CUDA release in the set nobody can tell, and one dependency too many does no harm.
-  _isNeeded =
-    need:
-    !(need ? sinceCuda && _releases ? cuda) || versionsLib.atLeast _releases.cuda need.sinceCuda;
 
   # The keys below a release that lead to its archive for the platform; `null` if it has none. Everything in here is
   # safe on values of any type: it decides which names the set has, and a name must not depend on its siblings.
@@ -304,12 +378,22 @@ let
       ;
   };
 
+  _packaging =
+    final:
+    import ./packaging.nix {
+      cudaVersion = _cudaVersion;
+      features = _features;
+      overrides = _overrides;
+      isPackage = name: final ? ${name} || _isListed name;
+    };
+
   _package =
-    final: package: entries:
+    wanted: final: package: entries:
     let
-      facts = _facts.${package} or { };
-      needs = facts.dependencies or { };
-      needed = filter (name: final ? ${name} && _isNeeded needs.${name}) (attrNames needs);
+      entry = head entries;
+      keys = _packaging final entry;
+      # What the platform does not have is left out.
+      isThere = name: final ? ${name};
     in
     if length entries != 1 then
       throw ''
@@ -320,16 +404,31 @@ let
         - leave one of them out of `releases`''
     else
       _make (
-        head entries
+        entry
         // {
-          outputs = facts.outputs or outputsLib.default;
+          inherit (keys) outputs features allowedMissing;
           dependencies = listToAttrs (
             map (name: {
               inherit name;
               value = final.${name};
-            }) needed
+            }) (filter isThere (keys.dependencies ++ keys.dlopen))
           );
-          allowedMissing = facts.allowedMissing or [ ];
+          keys = {
+            inherit (keys)
+              addNeeded
+              forbiddenTexts
+              patterns
+              ;
+            dlopen = filter isThere keys.dlopen;
+            cudaVersion = _cudaVersion;
+            interpreter = _interpreters.${wanted} or null;
+            cudaCompat =
+              if cudaCompat && package != "cuda_compat" && final ? cuda_compat then
+                "${final.cuda_compat}"
+              else
+                null;
+            capabilities = cudaCapabilities;
+          };
         }
       );
 
@@ -337,7 +436,7 @@ let
   _scope =
     wanted: overlays:
     let
-      base = mapAttrs (_package final) (_found wanted) // {
+      base = mapAttrs (_package wanted final) (_found wanted) // {
         overrideScope = overlay: _scope wanted (overlays ++ [ overlay ]);
         byPlatform = listToAttrs (
           map (name: {

@@ -69,6 +69,52 @@ let
   ownManifest = builtins.fromJSON (
     builtins.readFile ../../tests/nix/own/mine/redistrib_1.0.json
   );
+  featured = make { features = ../../tests/nix/features; };
+  # As a value.
+  described =
+    outputs:
+    make {
+      features.cuda."12.9.1".cuda_cudart.linux-x86_64 = {
+        inherit outputs;
+      };
+    };
+
+  overridden = overrides: make { inherit overrides; };
+
+  # With archives that only some boards have.
+  withCompat = make {
+    platform = "linux-aarch64";
+    manifests.cuda."12.9.1" = newestManifest // {
+      cuda_compat = newestManifest.cuda_cudart;
+    };
+    cudaCompat = true;
+  };
+  newestManifest = builtins.fromJSON (
+    builtins.readFile ../../tests/nix/sets/cuda/redistrib_12.9.1.json
+  );
+
+  packaging =
+    args:
+    import ./packaging.nix (
+      {
+        cudaVersion = "12.9.1";
+        features = { };
+        overrides = { };
+        isPackage = _: true;
+      }
+      // args
+    );
+  entry =
+    package: version: args:
+    {
+      inherit package;
+      product = "cuda";
+      release = { inherit version; };
+      platform = "linux-x86_64";
+      variant = null;
+    }
+    // args;
+
   shimmed = make {
     manifests = manifestsLib.index ../../tests/nix/sets // {
       tensorrt = shims.tensorrt.redistrib {
@@ -106,6 +152,12 @@ import ../lib/failures.nix {
     # Not names of a set, but what its packages are like.
     inherit dependencies;
     generic-manifest-builder = import ./generic-manifest-builder.nix;
+    features = featured;
+    fixups = builtins.readDir ./fixups;
+    overrides = overridden;
+    packaging = packaging { };
+    interpreters = newest;
+    cudaCompat = newest;
     lazy = broken;
     shapes = fine;
     variants = fine;
@@ -318,6 +370,7 @@ import ../lib/failures.nix {
               dependencies
               allowedMissing
               outputs
+              cudaVersion
               ;
             inherit (cuda_cudart.src.drvAttrs) url;
             srcName = cuda_cudart.src.name;
@@ -347,6 +400,7 @@ import ../lib/failures.nix {
             "static"
             "stubs"
           ];
+          cudaVersion = "12.9.1";
           url = "file:///srv/cuda/cuda_cudart/linux-x86_64/cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz";
           srcName = "cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz";
           sameSource = true;
@@ -394,16 +448,55 @@ import ../lib/failures.nix {
           true
         ];
       }
+      # What nobody asks for is not in the plan.
+      {
+        expr = attrNames (
+          removeAttrs newest.novelty.drvAttrs (
+            attrNames (derivation {
+              name = "none";
+              system = "none";
+              builder = "none";
+            }).drvAttrs
+          )
+        );
+        expected = [
+          "__structuredAttrs"
+          "allowedMissing"
+          "args"
+          "cudaVersion"
+          "dependencies"
+          "driverPaths"
+          "label"
+          "outputs"
+          "package"
+          "planVersion"
+          "platform"
+          "product"
+          "release"
+          "src"
+          "variant"
+        ];
+      }
+      {
+        expr = both.cudnn.drvAttrs ? cudaVersion;
+        expected = true;
+      }
+      {
+        expr =
+          (make {
+            releases.cudnn = "9.8.0";
+            cudaVariant = "cuda11";
+          }).cudnn.drvAttrs ? cudaVersion;
+        expected = false;
+      }
+      {
+        expr = (make { cudaCapabilities = [ "9.0" ]; }).novelty.drvAttrs.capabilities;
+        expected = [ "9.0" ];
+      }
+      # What nobody describes has one output, which takes all.
       {
         expr = newest.novelty.outputs;
-        expected = [
-          "out"
-          "dev"
-          "include"
-          "lib"
-          "static"
-          "stubs"
-        ];
+        expected = [ "out" ];
       }
       # What `nix/data/packages.json` says of a package.
       {
@@ -532,6 +625,421 @@ import ../lib/failures.nix {
           "cuda_cudart"
           "cudnn"
         ];
+      }
+    ];
+    features = [
+      {
+        expr = mapAttrs (_: package: package.outputs) {
+          inherit (featured) cuda_cudart novelty libcublas;
+          sbsa = featured.byPlatform.linux-sbsa.cuda_cudart;
+          aarch64 = featured.byPlatform.linux-aarch64.cuda_cudart;
+        };
+        expected = {
+          cuda_cudart = [
+            "out"
+            "dev"
+            "include"
+            "lib"
+          ];
+          novelty = [
+            "out"
+            "samples"
+            "bin"
+          ];
+          # Six booleans.
+          sbsa = [
+            "out"
+            "dev"
+            "lib"
+            "static"
+          ];
+          # Neither the package nor the platform is there: as in the table.
+          libcublas = newest.libcublas.outputs;
+          aarch64 = newest.cuda_cudart.outputs;
+        };
+      }
+      # The builder judges what the outputs come from, and nothing else of it.
+      {
+        expr = featured.novelty.drvAttrs.checks;
+        expected = [
+          {
+            shape = "featurePackage";
+            value.outputs = [
+              "out"
+              "bin"
+              "sample"
+            ];
+          }
+        ];
+      }
+      {
+        expr = featured.novelty.drvAttrs ? releaseShape || newest.novelty.drvAttrs ? checks;
+        expected = false;
+      }
+      # From an index, and as a value.
+      {
+        expr = derivations (make {
+          features = manifestsLib.indexFeatures ../../tests/nix/features;
+        });
+        expected = derivations featured;
+      }
+      {
+        expr =
+          (described [
+            "lib"
+            "sample"
+          ]).cuda_cudart.outputs;
+        expected = [
+          "out"
+          "samples"
+          "lib"
+        ];
+      }
+      # Those of the folder of manifests, if nobody names others.
+      {
+        expr =
+          map
+            (
+              args:
+              (make (
+                {
+                  manifests = ../../tests/nix/manifests/good;
+                  releases.cudnn = "9.8.0";
+                  cudaVariant = "cuda12";
+                }
+                // args
+              )).cudnn.outputs
+            )
+            [
+              { }
+              { features = { }; }
+            ];
+        expected = [
+          [
+            "out"
+            "lib"
+          ]
+          both.cudnn.outputs
+        ];
+      }
+      # Of a release that is not in the set nothing is read.
+      {
+        expr = derivations (make {
+          features = ../../tests/nix/features;
+          releases.cuda = "12.0.1";
+        });
+        expected = derivations oldest;
+      }
+      {
+        expr = (described "lib").cuda_cudart.outputs;
+        throws = true;
+      }
+      # A name that is none is refused while Nix evaluates, with the plugin; without it the builder will.
+      {
+        expr = (described [ "libs" ]).cuda_cudart.outputs;
+        expected = [ "out" ];
+        throws = builtins ? cudaRedist;
+      }
+    ];
+    packaging = [
+      # What only works as a whole stays so.
+      {
+        expr =
+          (packaging {
+            features.cuda.cuda_nvcc.linux-x86_64.outputs = [
+              "out"
+              "bin"
+            ];
+          } (entry "cuda_nvcc" "12.9.86" { })).outputs;
+        expected = [ "out" ];
+      }
+      {
+        expr =
+          (packaging { overrides.cuda_nvcc.outputs = [ "bin" ]; } (entry "cuda_nvcc" "12.9.86" { })).outputs;
+        expected = [
+          "out"
+          "bin"
+        ];
+      }
+      # What is opened by name, since which release of CUDA.
+      {
+        expr =
+          map (cudaVersion: (packaging { inherit cudaVersion; } (entry "libcublas" "12.8.4.1" { })).dlopen)
+            [
+              "12.6.3"
+              "12.8.0"
+              null
+            ];
+        expected = [
+          [ ]
+          [ "cuda_nvrtc" ]
+          [ "cuda_nvrtc" ]
+        ];
+      }
+    ];
+    fixups =
+      let
+        # Package, version, CUDA release, platform, variant.
+        keysOf =
+          package: version: cudaVersion: platform: variant:
+          packaging { inherit cudaVersion; } (entry package version { inherit platform variant; });
+        needed = version: cudaVersion: variant: (keysOf "cudnn" version cudaVersion "linux-x86_64" variant).addNeeded;
+        isStatic =
+          package: cudaVersion: platform:
+          elem "static" (keysOf package "12.0.0" cudaVersion platform null).outputs;
+      in
+      [
+        # Each is the name of a package that the table knows.
+        {
+          expr = filter (
+            file:
+            !(
+              (builtins.fromJSON (builtins.readFile ../data/packages.json)).packages
+              ? ${builtins.head (builtins.match "(.*)[.]nix" file)}
+            )
+          ) (attrNames (builtins.readDir ./fixups));
+          expected = [ ];
+        }
+        {
+          expr = needed "8.9.7.29" "12.0.1" "cuda11";
+          expected = {
+            "lib/libcudnn.so.8*" = [ "libcudnn_cnn_infer.so.8" ];
+            "lib/libcudnn_ops_infer.so.8*" = [
+              "libcublas.so.11"
+              "libcublasLt.so.11"
+            ];
+          };
+        }
+        {
+          expr = needed "8.7.0.84" null "cuda10.2";
+          expected = {
+            "lib/libcudnn.so.8*" = [ "libcudnn_cnn_infer.so.8" ];
+            "lib/libcudnn_ops_infer.so.8*" = [
+              "libcublas.so.10"
+              "libcublasLt.so.10"
+            ];
+          };
+        }
+        # Of a release without variants.
+        {
+          expr = shimmed.cudnn.drvAttrs.addNeeded."lib/libcudnn_ops_infer.so.8*";
+          expected = [
+            "libcublas.so.12"
+            "libcublasLt.so.12"
+          ];
+        }
+        {
+          expr = needed "8.0.5.39" null null;
+          expected."lib/libcudnn.so.8*" = [ "libcudnn_cnn_infer.so.8" ];
+        }
+        {
+          expr = needed "9.8.0.87" "12.9.1" "cuda12";
+          expected = { };
+        }
+        {
+          expr = shimmed.tensorrt.drvAttrs.addNeeded;
+          expected."bin/trtexec" = [ "libnvinfer_plugin.so.8" ];
+        }
+        {
+          expr = map (isStatic "cuda_cupti" "12.5.1") [
+            "linux-x86_64"
+            "linux-sbsa"
+            "linux-aarch64"
+          ];
+          expected = [
+            true
+            false
+            false
+          ];
+        }
+        {
+          expr = map (cudaVersion: isStatic "cuda_cupti" cudaVersion "linux-sbsa") [
+            "12.6.0"
+            null
+          ];
+          expected = [
+            true
+            false
+          ];
+        }
+        {
+          expr = map (cudaVersion: isStatic "cuda_nvrtc" cudaVersion "linux-x86_64") [
+            "11.4.4"
+            "11.5.0"
+          ];
+          expected = [
+            false
+            true
+          ];
+        }
+        {
+          expr = map (platform: (keysOf "cuda_nvprof" "11.4.120" "11.4.4" platform null).outputs) [
+            "linux-sbsa"
+            "linux-x86_64"
+          ];
+          expected = [
+            [ "out" ]
+            [
+              "out"
+              "bin"
+              "lib"
+            ]
+          ];
+        }
+      ];
+    overrides = [
+      # What is said is in the plan.
+      {
+        expr =
+          let
+            inherit
+              (overridden {
+                novelty = {
+                  outputs = [ "lib" ];
+                  patterns.lib = [ "nvvm/lib64/**" ];
+                  addNeeded."lib/*.so" = [ "libm.so.6" ];
+                  forbiddenTexts = [ "/usr/" ];
+                  allowedMissing = [ "libz.so.1" ];
+                  dlopen = [ "libcublas" ];
+                  dependencies = [ "cuda_cudart" ];
+                };
+              })
+              novelty
+              ;
+          in
+          {
+            inherit (novelty.drvAttrs)
+              outputs
+              patterns
+              addNeeded
+              forbiddenTexts
+              allowedMissing
+              dlopen
+              ;
+            dependencies = dependencies novelty;
+          };
+        expected = {
+          outputs = [
+            "out"
+            "lib"
+          ];
+          patterns.lib = [ "nvvm/lib64/**" ];
+          addNeeded."lib/*.so" = [ "libm.so.6" ];
+          forbiddenTexts = [ "/usr/" ];
+          allowedMissing = [ "libz.so.1" ];
+          dlopen = [ "libcublas" ];
+          dependencies = [
+            "cuda_cudart"
+            "libcublas"
+          ];
+        };
+      }
+      # A function knows what there was; the rest stays.
+      {
+        expr =
+          (overridden {
+            libcublas = keys: { outputs = filter (output: output != "static") keys.outputs; };
+          }).libcublas.outputs;
+        expected = [
+          "out"
+          "dev"
+          "include"
+          "lib"
+          "stubs"
+        ];
+      }
+      {
+        expr =
+          let
+            changed = derivations (overridden { novelty.forbiddenTexts = [ "/usr/" ]; });
+          in
+          filter (name: changed.${name} != (derivations newest).${name}) (attrNames changed);
+        expected = [ "novelty" ];
+      }
+      # The builder need not judge what the user's word has replaced.
+      {
+        expr =
+          (make {
+            features = ../../tests/nix/features;
+            overrides.novelty.outputs = [ "lib" ];
+          }).novelty.drvAttrs ? checks;
+        expected = false;
+      }
+      # A dependency that the platform lacks is left out, as those of the table are.
+      {
+        expr =
+          dependencies
+            (overridden { libcusparse.dependencies = [ "novelty" ]; }).byPlatform.linux-sbsa.libcusparse;
+        expected = [ ];
+      }
+      {
+        expr = (overridden { novlety.outputs = [ "out" ]; }).cuda_cudart.drvPath;
+        throws = true;
+      }
+      {
+        expr = (overridden { novelty.output = [ "out" ]; }).novelty.drvPath;
+        throws = true;
+      }
+      {
+        expr = (overridden { novelty.outputs = [ "libs" ]; }).novelty.drvPath;
+        throws = true;
+      }
+      {
+        expr = (overridden { novelty.dlopen = [ "cuda_nvtrc" ]; }).novelty.drvPath;
+        throws = true;
+      }
+      # One that is wrong leaves the other packages as they are.
+      {
+        expr = (overridden { novelty.output = [ "out" ]; }).cuda_cudart.drvPath;
+        expected = newest.cuda_cudart.drvPath;
+      }
+    ];
+    interpreters =
+      let
+        loaders = make {
+          interpreters = {
+            linux-x86_64 = "/nonexistent/ld-linux-x86-64.so.2";
+            linux-aarch64 = /nonexistent/ld-linux-aarch64.so.1;
+          };
+        };
+      in
+      [
+        {
+          expr = map (package: package.drvAttrs.interpreter or null) [
+            loaders.novelty
+            loaders.driver_assistant
+            loaders.byPlatform.linux-aarch64.cuda_cudart
+            loaders.byPlatform.linux-sbsa.cuda_cudart
+          ];
+          expected = [
+            "/nonexistent/ld-linux-x86-64.so.2"
+            "/nonexistent/ld-linux-x86-64.so.2"
+            "/nonexistent/ld-linux-aarch64.so.1"
+            null
+          ];
+        }
+        {
+          expr =
+            (make {
+              interpreters.x86_64-linux = "/nonexistent/ld.so";
+            }).novelty.drvPath;
+          throws = true;
+        }
+      ];
+    cudaCompat = [
+      {
+        expr =
+          map (package: package.drvAttrs.cudaCompat or null) [
+            withCompat.cuda_cudart
+            withCompat.cuda_compat
+            # The platform has none.
+            (make { cudaCompat = true; }).cuda_cudart
+          ] == [
+            withCompat.cuda_compat.outPath
+            null
+            null
+          ];
+        expected = true;
       }
     ];
     # One broken package leaves its siblings as they are. With the plugin the whole manifest is refused, and should be.

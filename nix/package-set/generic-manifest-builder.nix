@@ -40,8 +40,10 @@
     release :: AttrSet,            # of the manifest, whole
     shape :: Shape | Null,         # what the builder has to hold the release against, besides what it always does
     outputs :: [ String ],
+    features :: AttrSet | Null,    # what a feature manifest says of it, for the builder to judge
     dependencies :: { ${package} :: Derivation },
-    allowedMissing :: [ String ]
+    allowedMissing :: [ String ],
+    keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
   }
   ```
 */
@@ -55,6 +57,7 @@ let
   inherit (builtins)
     attrNames
     concatStringsSep
+    elem
     filter
     intersectAttrs
     isPath
@@ -114,7 +117,21 @@ let
   _program = "${builder}/bin/cuda-redist";
 
   # A path would be copied into the store, and every library would look for the driver in the copy.
-  _driverPaths = map (path: if isPath path then toString path else path) driverPaths;
+  _placeOf = path: if isPath path then toString path else path;
+  _driverPaths = map _placeOf driverPaths;
+
+  _said =
+    keys:
+    removeAttrs keys (
+      filter (
+        key:
+        elem keys.${key} [
+          null
+          [ ]
+          { }
+        ]
+      ) (attrNames keys)
+    );
 in
 {
   product,
@@ -126,8 +143,10 @@ in
   release,
   shape,
   outputs,
+  features,
   dependencies,
   allowedMissing,
+  keys,
 }:
 let
   # Not a judge of values, which the plugin and the builder have: Nix itself needs these three, and its own words about
@@ -164,21 +183,31 @@ let
   variantKey = "${variantPrefix}_variant";
   listed = filter (value: "${variantPrefix}${value}" == variant) release.${variantKey};
 
-  # The release as it is, and the shape that it was promised to have. Where manifests have a shape of their own the builder
-  # asks of the rest what it needs.
+  # Shapes and values that the builder holds against each other, as nobody has where the evaluator has no plugin: the release
+  # as it is, by the shape that it was promised to have, and what the outputs were taken from.
   checks =
-    if shape == null then
-      { }
-    else
-      {
-        releaseShape = "buildableRelease";
-        checks = [
+    (
+      if shape == null then
+        [ ]
+      else
+        [
           {
             inherit shape;
             value = release;
           }
-        ];
-      };
+        ]
+    )
+    ++ (
+      if features == null then
+        [ ]
+      else
+        [
+          {
+            shape = "featurePackage";
+            value = features;
+          }
+        ]
+    );
 
   plan = derivation (
     {
@@ -211,7 +240,15 @@ let
       src = "${src}";
       dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
     }
-    // checks
+    // _said (
+      keys
+      // {
+        inherit checks;
+        interpreter = _placeOf keys.interpreter;
+        # Where manifests have a shape of their own the builder asks of the rest what it needs.
+        releaseShape = if shape == null then null else "buildableRelease";
+      }
+    )
   );
 
   # What every output of the package carries besides Nix's own attributes.

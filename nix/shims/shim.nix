@@ -195,7 +195,7 @@ in
     }) (_chosen arguments);
 
   /**
-    The feature manifests that go with `redistrib`.
+    The feature manifests that go with `redistrib`. `mkCudaPackages` takes the result as `features.PRODUCT`.
 
     # Inputs
 

@@ -65,7 +65,9 @@ pub fn scan(scan: &Scan) -> Result<Vec<FoundText>, Error> {
     let allowed: BTreeSet<&[u8]> = scan
         .allowed_references
         .iter()
-        .filter_map(|path| hash_of(path.as_os_str().as_bytes().strip_prefix(STORE)?))
+        .flat_map(|path| path.as_os_str().as_bytes().split(|byte| *byte == b'/'))
+        // Wherever the store is: one at `/somewhere/nix/store` is found by the end of its own name.
+        .filter_map(hash_of)
         .collect();
     let needles = Needles {
         store: Finder::new(STORE),
@@ -236,7 +238,11 @@ mod tests {
         std::fs::write(root.join("LICENSE.txt"), "/usr/").unwrap();
         std::fs::write(
             root.join("fine"),
-            format!("/nix/store/{}-c /nix/store/x-y /nix/store/", hash("c")),
+            format!(
+                "/nix/store/{}-c /nix/store/x-y /nix/store/ /a/nix/store/{}-f",
+                hash("c"),
+                hash("f")
+            ),
         )
         .unwrap();
         let target = format!("/nix/store/{}-d/x", hash("d"));
@@ -244,7 +250,10 @@ mod tests {
         let found = scan(&Scan {
             trees: vec![root.clone()],
             forbidden: vec!["/usr/".to_owned()],
-            allowed_references: vec![PathBuf::from(format!("/nix/store/{}-c/lib", hash("c")))],
+            allowed_references: vec![
+                PathBuf::from(format!("/nix/store/{}-c/lib", hash("c"))),
+                PathBuf::from(format!("/a/nix/store/{}-f", hash("f"))),
+            ],
         })
         .unwrap();
         let found: Vec<String> = found

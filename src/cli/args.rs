@@ -252,6 +252,12 @@ pub struct IndexArgs {
     /// The manifest to write; an existing file is replaced only when all went well
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
+    /// A feature manifest to write as well: which outputs the packages have, derived from what the archives hold
+    ///
+    /// Each archive is unpacked for that, one after the other, into the folder for temporary files (`TMPDIR`). `lib.mkCudaPackages`
+    /// finds the file by its name beside the manifest: `feature_LABEL.json` beside `redistrib_LABEL.json`.
+    #[arg(long, value_name = "FILE")]
+    pub features: Option<PathBuf>,
 }
 
 /// Arguments of `realise`.

@@ -1,4 +1,4 @@
-//! A folder of archives and wheels, listed as a redistrib manifest.
+//! A folder of archives and wheels, listed as a redistrib manifest, and what they hold as a feature manifest.
 //!
 //! Names say what a file is: `<package>-<platform>-<version>[_cuda<N>]-archive.tar.xz` as NVIDIA names its archives, and
 //! the file names of NVIDIA's wheels. A folder stands for one release: one version per package, one file per package,
@@ -22,6 +22,7 @@ use crate::manifest::{self, Version};
 use crate::relpath::RelPath;
 use crate::text;
 
+mod features;
 mod file_name;
 
 use file_name::{FileKind, NameError, Named, recognise, wheel_key};

@@ -1,20 +1,21 @@
 //! What is built: through the flake, from a mirror, over HTTP.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::checkout::Flake;
 use super::server::Server;
 use crate::support::nix::{Nix, Plugin};
-use crate::support::nvidia_archive::{PACKAGE, PLATFORM, VERSION, write};
-use crate::support::{Ran, plugin, root, run, shared, static_program};
+use crate::support::nvidia_archive::{Member, PACKAGE, PLATFORM, members, tar, write, xz};
+use crate::support::{Ran, plugin, program, root, run, shared, static_program};
 
 /// A mirror with one archive in NVIDIA's layout and the manifest that lists it.
 struct Mirror {
     /// The folder whose `relative_path` leads to the archive.
     dir: PathBuf,
-    /// The folder tree of manifests: one, CUDA 12.9.1.
+    /// The folder tree of manifests: one, CUDA 12.9.1, and the feature manifest beside it.
     manifests: PathBuf,
     /// The archive.
     archive: PathBuf,
@@ -26,48 +27,26 @@ fn mirror(test: &str, folder: &Path) -> Option<Mirror> {
     let below = format!("{PACKAGE}/{PLATFORM}");
     std::fs::create_dir_all(dir.join(&below)).expect("a folder");
     let archive = write(test, &dir.join(&below))?;
-    let name = archive
-        .file_name()
-        .expect("a name")
-        .to_string_lossy()
-        .into_owned();
-    let bytes = std::fs::read(&archive).expect("the archive");
-    let hex = |digest: &[u8]| {
-        digest
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
-    use md5::Digest as _;
-    let manifest = json!({
-        "release_date": "2025-06-05",
-        "release_label": "12.9.1",
-        "release_product": "cuda",
-        PACKAGE: {
-            "name": "CUDA foo",
-            "license": "CUDA Toolkit",
-            "license_path": format!("{PACKAGE}/LICENSE.txt"),
-            "version": VERSION,
-            PLATFORM: {
-                "relative_path": format!("{below}/{name}"),
-                "sha256": hex(&sha2::Sha256::digest(&bytes)),
-                "md5": hex(&md5::Md5::digest(&bytes)),
-                "size": bytes.len().to_string(),
-            },
-        },
-    });
     let manifests = folder.join("manifests");
     std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
-    std::fs::write(
-        manifests.join("cuda/redistrib_12.9.1.json"),
-        serde_json::to_vec_pretty(&manifest).expect("JSON"),
-    )
-    .expect("the manifest is written");
+    index(&dir, &manifests.join("cuda"));
     Some(Mirror {
         dir,
         manifests,
         archive,
     })
+}
+
+/// Writes both manifests of the archives below `dir` into the folder `manifests`.
+fn index(dir: &Path, manifests: &Path) {
+    run(Command::new(program())
+        .arg("index")
+        .arg(dir)
+        .args(["--product", "cuda", "--label", "12.9.1", "--output"])
+        .arg(manifests.join("redistrib_12.9.1.json"))
+        .arg("--features")
+        .arg(manifests.join("feature_12.9.1.json")))
+    .expect(0);
 }
 
 /// Builds an output of the package through `lib.mkCudaPackages` of the flake, from `mirror_url`.
@@ -244,6 +223,135 @@ fn http_mirror_with_a_good_and_a_wrong_body() {
     assert_eq!(server.requests(), [path.clone(), path]);
 }
 
+/// Adds an archive with `members` to the folder of a mirror, and to the store of `nix`.
+fn add_archive(nix: &Nix, dir: &Path, package: &str, members: &[Member]) {
+    let top = format!("{package}-{PLATFORM}-1.0-archive");
+    let file = dir.join(format!("{top}.tar.xz"));
+    std::fs::write(&file, xz(&tar(&top, members))).expect("the archive is written");
+    nix.add_fixed(&file);
+}
+
+/// What is said of a set and of single packages reaches the builder, and does there what it says.
+#[test]
+fn packages_are_built_as_their_set_says() {
+    let test = "packages_are_built_as_their_set_says";
+    let (Some(nix), Some(program)) = (Nix::new(test), static_program(test)) else {
+        return;
+    };
+    let Some(members) = members(test) else {
+        return;
+    };
+    let dir = nix.path("archives");
+    std::fs::create_dir(&dir).expect("a folder");
+    add_archive(&nix, &dir, PACKAGE, &members);
+    // Another package with a library, which the first one opens by name, and the one with a driver.
+    let library = members
+        .iter()
+        .find(|member| member.path == "lib/libfoo.so.12.9.79")
+        .expect("a library");
+    for (package, path) in [
+        ("cuda_bar", "lib/libbar.so.1"),
+        ("cuda_compat", "compat/libcuda.so.1"),
+    ] {
+        let path = path.to_owned();
+        let content = library.content.clone();
+        add_archive(&nix, &dir, package, &[Member { path, content }]);
+    }
+    let manifests = nix.path("manifests/cuda");
+    std::fs::create_dir_all(&manifests).expect("a folder");
+    index(&dir, &manifests);
+    let flake = Flake::new(&program, &nix.path("manifests"));
+    let build = |arguments: &str, features: &str| {
+        let expression = format!(
+            "(builtins.getFlake \"{flake}\").lib.mkCudaPackages {{
+               system = \"x86_64-linux\";
+               manifests = {manifests};
+               builder = {builder};
+               {arguments}
+             }}",
+            flake = flake.attribute(""),
+            manifests = flake.manifests().display(),
+            builder = flake.builder().display(),
+        );
+        run(nix
+            .command("nix", Plugin::Absent)
+            .args(["build", "--impure", "--no-link", "--json", "--expr"])
+            .arg(format!("({expression}).{features}")))
+    };
+    let fine = "interpreters.linux-x86_64 = \"/opt/glibc/lib/ld-linux-x86-64.so.2\";
+         cudaCompat = true;
+         overrides.cuda_foo = keys: {
+           outputs = builtins.filter (output: output != \"python\") keys.outputs;
+           dlopen = [ \"cuda_bar\" ];
+           addNeeded.\"lib/libfoo.so.12.*\" = [ \"libbar.so.1\" \"libabsent.so.1\" ];
+           allowedMissing = [ \"libabsent.so.1\" ];
+           patterns.doc = [ \"LICENSE\" ];
+           forbiddenTexts = [ \"/usr/local/secret\" ];
+         };";
+    let path = |output: &str| {
+        built(
+            &build(fine, &format!("{PACKAGE}.{output}")).expect(0),
+            output,
+        )
+    };
+    assert!(path("doc").join("LICENSE").is_file());
+    // What is not declared is with the rest.
+    assert!(path("out").join("python").is_dir());
+    let bar = built(&build(fine, "cuda_bar.lib").expect(0), "lib");
+    let compat = built(&build(fine, "cuda_compat").expect(0), "out");
+    let facts = |file: &str| {
+        let ran =
+            run(Command::new(crate::support::program())
+                .args(["elf", "show", "--format", "json", file]))
+            .expect(0);
+        serde_json::from_str::<Value>(&ran.stdout).expect("JSON")
+    };
+    let show = |output: &str, file: &str| {
+        let facts = facts(&path(output).join(file).display().to_string());
+        facts.to_string()
+    };
+    let library = show("lib", "lib/libfoo.so.12.9.79");
+    let runpath = format!(
+        "{}/compat:/run/opengl-driver/lib:{}/lib:$ORIGIN",
+        compat.display(),
+        bar.display()
+    );
+    for text in [&*runpath, "libbar.so.1", "libabsent.so.1"] {
+        assert!(library.contains(text), "{text}: {library}");
+    }
+    assert!(show("bin", "bin/foo-tool").contains("/opt/glibc/lib/ld-linux-x86-64.so.2"));
+    // For itself it is no driver.
+    let itself = facts(&compat.join("compat/libcuda.so.1").display().to_string()).to_string();
+    assert!(!itself.contains("/compat:"), "{itself}");
+
+    for (arguments, package, text) in [
+        (
+            "overrides.cuda_foo.forbiddenTexts = [ \"fooGetVersion\" ];",
+            PACKAGE,
+            "fooGetVersion",
+        ),
+        (
+            "overrides.cuda_bar.outputs = [ \"lib\" \"static\" ];",
+            "cuda_bar",
+            "found nothing for `static`",
+        ),
+        (
+            "features.cuda.\"12.9.1\".cuda_bar.linux-x86_64.outputs = [ \"lib\" \"libs\" ];",
+            "cuda_bar",
+            "checks[0].value.outputs[1]`: expected one of the outputs `out`, `bin`",
+        ),
+        (
+            "overrides.cuda_bar.patterns.lib = [ \"lib/[\" ];",
+            "cuda_bar",
+            "`patterns.lib[0]`: expected a glob",
+        ),
+    ] {
+        let ran = build(arguments, package);
+        assert_ne!(ran.code, 0, "{arguments}");
+        assert!(ran.stderr.contains(text), "{arguments}: {}", ran.stderr);
+    }
+}
+
 /// A shape of the user's own holds without the plugin, too: the builder judges what the plan carries. With the plugin Nix
 /// does not even begin to build.
 #[test]
@@ -265,6 +373,7 @@ fn shapes_of_users_are_judged_when_packages_are_built() {
              in (lib.mkCudaPackages {{
                system = \"x86_64-linux\";
                builder = {builder};
+               features.mine.\"1.0\" = {manifests}/cuda/feature_12.9.1.json;
                manifests.mine.\"1.0\" = {{ {PACKAGE} = manifest.{PACKAGE} // {{ {fields} }}; }};
                releases.mine = \"1.0\";
                shapes.mine = lib.shapes.extend lib.modules.generic.manifests.redistribRelease {{

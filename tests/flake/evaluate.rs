@@ -10,7 +10,7 @@ use crate::support::nix::{Nix, Plugin};
 use crate::support::{plugin, root, run, shared};
 
 /// The platforms of `lib.platforms.linux`.
-const PLATFORMS: [&str; 4] = [
+pub const PLATFORMS: [&str; 4] = [
     "linux-x86_64",
     "linux-sbsa",
     "linux-aarch64",
@@ -87,7 +87,7 @@ fn nix_tests_can_fail() {
 }
 
 /// An expression: `mkCudaPackages` with the given arguments on top of a system and a builder that need not exist.
-fn packages(manifests: &Path, arguments: &str) -> String {
+pub fn packages(manifests: &Path, arguments: &str) -> String {
     format!(
         "(import {}/nix {{ }}).mkCudaPackages {{ system = \"x86_64-linux\"; manifests = {}; \
          builder = \"/nonexistent\"; {arguments} }}",
@@ -101,6 +101,14 @@ fn all_drv_paths(manifests: &Path, arguments: &str) -> String {
     format!(
         "builtins.mapAttrs (_: set: builtins.mapAttrs (_: package: package.drvPath) \
          (removeAttrs set [ \"byPlatform\" \"overrideScope\" \"releases\" ])) ({}).byPlatform",
+        packages(manifests, arguments)
+    )
+}
+
+/// An expression: the outputs of `libcublas` in a set with the given arguments.
+fn outputs_of(manifests: &Path, arguments: &str) -> String {
+    format!(
+        "builtins.listToAttrs (map (name: {{ inherit name; value = null; }}) ({}).libcublas.outputs)",
         packages(manifests, arguments)
     )
 }
@@ -121,7 +129,7 @@ fn names(manifest: &Value, platform: &str, variant: &str) -> Vec<String> {
         .collect()
 }
 
-fn read(file: &Path) -> Value {
+pub fn read(file: &Path) -> Value {
     let text = std::fs::read(file).expect("a manifest");
     serde_json::from_slice(&text).expect("JSON")
 }
@@ -344,7 +352,7 @@ fn errors_say_what_to_do() {
     };
     let fixtures = root().join("tests/nix");
     let sets = fixtures.join("sets");
-    let cases: [(String, &[&str]); 9] = [
+    let cases: [(String, &[&str]); 15] = [
         (
             packages(
                 &fixtures.join("manifests/twice"),
@@ -414,10 +422,58 @@ fn errors_say_what_to_do() {
                 "- choose one of: `linux-x86_64`, `linux-sbsa`",
             ],
         ),
+        (
+            outputs_of(
+                &sets,
+                "features.cuda.\"12.9.1\".libcublas.linux-x86_64.outputs = \"lib\";",
+            ),
+            &[
+                "cudaRedist.lib.outputs.fromFeatures: `outputs`: expected a list of outputs or six booleans, found a string",
+                "- run `cuda-redist check` on the feature manifest",
+            ],
+        ),
+        (
+            outputs_of(&sets, "overrides = { libcublsa = { }; novlety = { }; };"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `overrides`: expected packages that a release of the set has, found `libcublsa`, `novlety`",
+                "- add the product that has the package to `releases`",
+            ],
+        ),
+        (
+            outputs_of(&sets, "overrides.libcublas = { output = [ \"out\" ]; };"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected keys that a package has, found `output`",
+                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `forbiddenTexts`, `outputs`, `patterns`",
+            ],
+        ),
+        (
+            outputs_of(&sets, "overrides.libcublas.outputs = [ \"header\" ];"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `overrides.libcublas.outputs`: expected names of outputs, found `header`",
+                "- choose among: `out`, `doc`, `samples`, `python`, `bin`, `dev`, `include`, `lib`, `static`, `stubs`",
+            ],
+        ),
+        (
+            outputs_of(&sets, "overrides.libcublas.dlopen = [ \"cuda_nvtrc\" ];"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected packages of the set as dependencies, found `cuda_nvtrc`",
+                "or the package itself with `overrideScope`",
+            ],
+        ),
+        (
+            format!(
+                "({}).libcublas",
+                packages(&sets, "interpreters.x86_64-linux = \"/lib64/ld.so\";")
+            ),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `interpreters`: expected redist platforms, found `x86_64-linux`",
+                "- choose among: `linux-x86_64`, `linux-sbsa`",
+            ],
+        ),
     ];
     for (expression, words) in cases {
         let ran = nix.eval(
-            &format!("builtins.attrNames ({expression})"),
+            &format!("builtins.deepSeq (let value = {expression}; in value.drvPath or builtins.attrNames value) null"),
             Plugin::Absent,
         );
         assert_ne!(ran.code, 0, "{expression}");

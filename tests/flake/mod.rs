@@ -3,4 +3,5 @@
 mod build;
 mod checkout;
 mod evaluate;
+mod outputs;
 mod server;
