@@ -97,7 +97,7 @@ pub fn realise(
         let stage = Stage::new(&plan.outputs, staging)?;
         progress(Event::Phase(Phase::Unpack));
         let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
-        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?;
+        archive::unpack_watched(file, archive_name, &unpacked, &|_| refuted.check())?.keep()?;
         Ok(stage)
     })?;
     progress(Event::Note(&format!(

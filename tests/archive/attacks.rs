@@ -554,7 +554,7 @@ fn second_name() -> Vec<u8> {
     let field = [&[1][..], &crc.sum().to_le_bytes(), b"evil"].concat();
     for central in [false, true] {
         options
-            .add_extra_data(0x7075, field.clone(), central)
+            .add_extra_field(0x7075, field.clone(), central)
             .unwrap();
     }
     writer.start_file("top/a", options).unwrap();
