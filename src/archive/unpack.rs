@@ -395,9 +395,9 @@ impl Place {
         let folder = tempfile::Builder::new()
             .prefix(".cuda-redist-unpack-")
             .tempdir_in(parent)
-            .map_err(|error| Refusal::Write {
+            .map_err(|source| Refusal::Write {
                 path: name.clone().into_owned(),
-                source: without_path(error),
+                source,
             })?;
         let root = fs::open(folder.path(), DIRECTORY, Mode::empty());
         Ok(Place {
@@ -497,16 +497,6 @@ impl Place {
             opened = Some(next);
         }
         opened.ok_or(Errno::NOENT)
-    }
-}
-
-/// The error of the system call in an error of `tempfile`, which names the path of the folder that was not made.
-fn without_path(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    let inner = inner.and_then(|inner| inner.downcast_ref::<io::Error>());
-    match inner.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
     }
 }
 

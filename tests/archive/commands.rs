@@ -174,6 +174,8 @@ fn unpack_says_what_is_wrong() {
         assert_eq!(ran.stdout, "");
         let lines = ran.stderr.lines().take_while(|line| !line.is_empty());
         told.push_str(&format!("{}\n", arguments.join(" ")));
+        // The hidden folder has a name by chance.
+        let lines = lines.map(|line| line.split(" at path ").next().unwrap_or(line));
         told.extend(lines.map(|line| format!("  {line}\n")));
         assert_eq!(names(folder.path()), before, "{arguments:?}");
     }
@@ -207,7 +209,7 @@ fn unpack_says_what_is_wrong() {
     there out
       there: cannot read the data: Is a directory (os error 21)
     good no/parent
-      good: cannot write `no/parent`: No such file or directory (os error 2) at path "/tmp/cuda-redist-test-FAfUbF/no/.cuda-redist-unpack-t9dB74"
+      good: cannot write `no/parent`: No such file or directory (os error 2)
     "#);
 }
 

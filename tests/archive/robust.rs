@@ -211,10 +211,10 @@ fn memory_is_bounded_and_one_core_is_enough() {
     }
     let folder = folder();
     // The dictionary of preset 0 is smaller than what is repeated here: it packs as if it were not.
-    let content = content(1 << 20).repeat(200);
+    let content = content(1 << 20).repeat(120);
     let tar = make::tar(&[file("top/large", &content)]);
     // Blocks that are decoded in parallel, and blocks that do not fit into the memory for that.
-    for block_bytes in [24 << 20, 100 << 20] {
+    for block_bytes in [24 << 20, 110 << 20] {
         let archive = folder.path().join("a.tar.xz");
         fs::write(&archive, in_blocks(&tar, block_bytes)).unwrap();
         for (number, wrapper) in [&["env"][..], &["taskset", "-c", "0"]].iter().enumerate() {
