@@ -141,3 +141,50 @@ fn architectures_goals_are_enforced() {
         );
     }
 }
+
+#[test]
+fn realise_goals_are_enforced() {
+    const TEST: &str = "bench::realise_goals_are_enforced";
+    let Some(stage) = Stage::new(TEST) else {
+        return;
+    };
+    for tool in ["python3", "xz", "taskset", "sha256sum"] {
+        if support::tool(TEST, tool).is_none() {
+            return;
+        }
+    }
+    // The archives are there already; what the tools of today do with them takes half a second.
+    for kind in ["single", "multi"] {
+        let folder = stage.dir.path().join("cache/bench").join(kind);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join("cuda_bench-linux-x86_64-1.0.0-archive.tar.xz"),
+            "x",
+        )
+        .unwrap();
+    }
+    stage.wheel("cutensor_cu12-2.2.0-x.whl", "x", "x");
+    for slow in ["tar", "unzip", "taskset"] {
+        stage.program(slow, "exec sleep 0.5");
+    }
+    let decoder = stage.program("decoder", "exec sleep 0.5");
+    for (seconds, missed) in [("0", 0), ("1", 4)] {
+        let ours = stage.program("ours", &format!("exec sleep {seconds}"));
+        let path = std::env::var("PATH").unwrap();
+        let bin = stage.dir.path().join("bin");
+        let ran = run(Command::new(root().join("scripts/bench-realise"))
+            .args([&ours, &decoder])
+            .env("RUNS", "1")
+            .env("PROFILE", "no")
+            .env("CUDA_REDIST_CACHE", stage.dir.path().join("cache"))
+            .env("PATH", format!("{}:{path}", bin.display())));
+        assert_eq!(ran.code, i32::from(missed > 0), "{}", ran.stderr);
+        assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
+        assert_eq!(
+            ran.stderr.matches("expected at most ").count(),
+            missed,
+            "{}",
+            ran.stderr
+        );
+    }
+}

@@ -28,8 +28,8 @@ mod zip;
 use ahead::ahead;
 use decode::{Format, Input};
 use entry::Refusal;
-use unpack::Tree;
 pub use unpack::{Contents, Entry, EntryKind};
+use unpack::{Place, Tree};
 pub use wheel::Metadata;
 
 /// Unpacks the archive `file` into the new directory `target` and says what is in it.
@@ -47,13 +47,14 @@ pub use wheel::Metadata;
 /// the tree: rejected, with entry number and name. `target` exists, or the operating system fails: a fault. In
 /// either case nothing is left at `target`.
 pub fn unpack(file: &File, name: &str, target: &Path) -> Result<Contents, Error> {
-    unpack_watched(file, name, target, &|_| Ok(()))
+    unpack_watched(file, name, target, &|_| Ok(()))?.keep()
 }
 
 /// Called before each read of an archive with the offset it is to be read at, on any thread; an error ends the reading.
 pub type Watch<'a> = &'a (dyn Fn(u64) -> io::Result<()> + Sync);
 
-/// [`unpack`], calling `watch` before each read: for those who show how far it is, or may want to stop it.
+/// [`unpack`] up to where the tree is complete and can be put at `target`, calling `watch` before each read: for those who
+/// show how far it is, may want to stop it, or have to wait for the verdict on the file.
 ///
 /// # Errors
 /// Those of [`unpack`], and what `watch` says, as the cause of a rejection.
@@ -62,15 +63,39 @@ pub fn unpack_watched(
     name: &str,
     target: &Path,
     watch: Watch<'_>,
-) -> Result<Contents, Error> {
+) -> Result<Unpacked, Error> {
     Ok(unpack_checked(Input::new(file, watch), name, Some(target))?)
 }
 
-/// Says what [`unpack`] would make of the archive `file`. All of it is read and judged as there, nothing is written.
+/// A complete tree that has still to be put at its target. Dropped before [`Unpacked::keep`] it goes.
+#[derive(Debug)]
+pub struct Unpacked {
+    /// Where it is; `None` when it was only listed.
+    place: Option<Place>,
+    contents: Contents,
+    archive: String,
+}
+
+impl Unpacked {
+    /// Puts the tree at its target and says what is in it.
+    ///
+    /// # Errors
+    /// Something is at the target by now, or the operating system fails: a fault. The tree is then gone.
+    pub fn keep(self) -> Result<Contents, Error> {
+        if let Some(place) = self.place {
+            let failed = |refusal| ArchiveError::whole(&self.archive, refusal);
+            place.keep().map_err(failed)?;
+        }
+        Ok(self.contents)
+    }
+}
+
+/// What [`unpack_watched`] would make of the archive `file`. All of it is read and judged as there, nothing is written, and
+/// there is nothing to keep.
 ///
 /// # Errors
 /// Those of [`unpack_watched`] that do not come from writing.
-pub fn list(file: &File, name: &str, watch: Watch<'_>) -> Result<Contents, Error> {
+pub fn list(file: &File, name: &str, watch: Watch<'_>) -> Result<Unpacked, Error> {
     Ok(unpack_checked(Input::new(file, watch), name, None)?)
 }
 
@@ -78,7 +103,7 @@ fn unpack_checked(
     input: Input<'_>,
     name: &str,
     target: Option<&Path>,
-) -> Result<Contents, ArchiveError> {
+) -> Result<Unpacked, ArchiveError> {
     let whole = |refusal| ArchiveError::whole(name, refusal);
     let format = Format::of(&input).map_err(whole)?;
     if is_wheel(name) && format != Format::Zip {
@@ -101,9 +126,13 @@ fn unpack_checked(
         .map_err(Refusal::read)
         .map_err(whole)??,
     }
-    tree.finish().map_err(|(entry, refusal)| match entry {
-        Some((number, path)) => ArchiveError::entry(name, number, path.as_bytes(), refusal),
-        None => whole(refusal),
+    let (place, contents) = tree.finish().map_err(|(number, path, refusal)| {
+        ArchiveError::entry(name, number, path.as_bytes(), refusal)
+    })?;
+    Ok(Unpacked {
+        place,
+        contents,
+        archive: name.to_owned(),
     })
 }
 

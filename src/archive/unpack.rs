@@ -297,11 +297,11 @@ impl Tree {
         self.nodes.contains_key(path.as_str())
     }
 
-    /// Makes the symbolic links, moves the tree to its target and says what is in it.
+    /// Makes the symbolic links: then the tree is complete, and has still to move to its target.
     ///
     /// # Errors
-    /// The refusal, with the entry's number and path when one link is at fault.
-    pub(super) fn finish(mut self) -> Result<Contents, (Option<(u64, String)>, Refusal)> {
+    /// The refusal, with number and path of the entry that is at fault.
+    pub(super) fn finish(mut self) -> Result<(Option<Place>, Contents), (u64, String, Refusal)> {
         let mut links: Vec<(u64, &String, &String)> = self
             .nodes
             .iter()
@@ -318,12 +318,9 @@ impl Tree {
                     Some(place) => place.link(path, target).map_err(Refusal::write(path)),
                     None => Ok(()),
                 })
-                .map_err(|refusal| (Some((entry, path.clone())), refusal))?;
+                .map_err(|refusal| (entry, path.clone(), refusal))?;
         }
-        if let Some(place) = place {
-            place.finish().map_err(|refusal| (None, refusal))?;
-        }
-        Ok(Contents::of(self.nodes))
+        Ok((place, Contents::of(self.nodes)))
     }
 
     /// Refuses the link at `path` if following its `target` through the whole tree leaves it.
@@ -366,8 +363,9 @@ impl Tree {
     }
 }
 
-/// The private folder beside a target in which a tree grows; removed when dropped before [`Place::finish`].
-struct Place {
+/// The private folder beside a target in which a tree grows; removed when dropped before [`Place::keep`].
+#[derive(Debug)]
+pub(super) struct Place {
     target: PathBuf,
     folder: tempfile::TempDir,
     root: OwnedFd,
@@ -432,7 +430,7 @@ impl Place {
     }
 
     /// Moves the tree to its target.
-    fn finish(self) -> Result<(), Refusal> {
+    pub(super) fn keep(self) -> Result<(), Refusal> {
         let name = self.target.to_string_lossy();
         fs::fchmod(&self.root, Mode::from_raw_mode(0o755)).map_err(Refusal::write(&name))?;
         let folder = self.folder.keep();

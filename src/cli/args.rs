@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 
+use crate::hash::Sha256;
 use crate::manifest::{CODES, Code, Kind};
 
 /// Checks, verifies, unpacks, splits and patches NVIDIA's CUDA redistributables for Nix.
@@ -29,6 +30,25 @@ pub enum Command {
     Schema(SchemaArgs),
     /// Print sha256 (hex, SRI, nix32), md5 and size of files, or the NAR hash of trees
     Hash(HashArgs),
+    /// Compare a file with its entry in a manifest: sha256, md5 and size
+    ///
+    /// The manifest is checked first, as by `check`. A file that is another archive of the same manifest (the wrong platform, say) is
+    /// told so; a web page in place of an archive and a download that is cut short are recognised.
+    Verify(VerifyArgs),
+    /// Unpack an archive or wheel safely into a new directory, or list it
+    ///
+    /// .tar.xz, .tar.gz, .tar, .zip and .whl, recognised by their first bytes. The one folder at the top of an archive is stripped; wheels
+    /// are laid out as NVIDIA's archives are (lib, include, bin) and held against their RECORD. Windows archives are unpacked as they are.
+    /// Nothing is split or patched: that is `realise`.
+    ///
+    /// Archives are hostile until proven otherwise. Refused, with the number and the name of the entry: absolute names and `..`; links that
+    /// leave the tree; anything but files, directories and links; paths that are there twice, or differ in case only; sparse files;
+    /// encryption; contradictions between headers; damage; bytes behind the end; more than 64 GiB or 100 times the archive's size.
+    /// Owners, times and mode bits other than "executable" are not kept, hard links become copies.
+    ///
+    /// All is written into a hidden folder beside DIR that becomes DIR at the end: after any error, nothing is left at DIR.
+    #[command(after_long_help = UNPACK_EXAMPLES)]
+    Unpack(UnpackArgs),
     /// Look at ELF files, set or remove their RUNPATH and set their interpreter, in place
     ///
     /// Files are edited where they are, by a few kilobytes whatever their size: no code or data gets another address, segments stay
@@ -138,6 +158,53 @@ pub struct HashArgs {
     pub paths: Vec<PathBuf>,
 }
 
+/// Arguments of `verify`.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The redistrib manifest
+    #[arg(long, value_name = "FILE")]
+    pub manifest: PathBuf,
+    /// The package, for example `cuda_cudart`
+    #[arg(long, value_name = "NAME")]
+    pub package: String,
+    /// The platform, for example `linux-x86_64`
+    #[arg(long, value_name = "NAME")]
+    pub platform: String,
+    /// The variant, for example `cuda12`, of packages that have them
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// The file to compare
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+const UNPACK_EXAMPLES: &str = "\
+Examples:
+  cuda-redist unpack cuda_cudart-linux-x86_64-12.9.79-archive.tar.xz cudart
+  cuda-redist unpack --sha256 sha256-HnC... nvidia_nvtx-13.2.75-....whl nvtx
+  cuda-redist unpack --list --format json cuda_cudart-windows-x86_64-12.9.79-archive.zip
+";
+
+/// Arguments of `unpack`.
+#[derive(Debug, clap::Args)]
+pub struct UnpackArgs {
+    /// The SHA-256 that the archive must have: hex, SRI or Nix's base 32
+    #[arg(long, value_name = "DIGEST", value_parser = super::unpack::sha256)]
+    pub sha256: Option<Sha256>,
+    /// Unpack nothing: read and judge all of the archive and print what would be made
+    #[arg(long, conflicts_with = "dir")]
+    pub list: bool,
+    /// `json` prints what was made; `human` prints it with --list only
+    #[arg(long, value_enum, default_value_t = ShowFormat::Human)]
+    pub format: ShowFormat,
+    /// The archive
+    #[arg(value_name = "ARCHIVE")]
+    pub archive: PathBuf,
+    /// The directory to make; its parent must exist
+    #[arg(value_name = "DIR", required_unless_present = "list")]
+    pub dir: Option<PathBuf>,
+}
+
 /// Arguments of `elf`.
 #[derive(Debug, clap::Args)]
 pub struct ElfArgs {
@@ -201,7 +268,7 @@ pub struct PatchelfArgs {
     pub words: Vec<OsString>,
 }
 
-/// How `elf show` and `audit` print.
+/// How `elf show`, `audit` and `unpack` print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ShowFormat {
     /// Aligned lines for people.

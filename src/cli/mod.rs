@@ -19,6 +19,8 @@ mod patchelf;
 mod realise;
 mod schema;
 mod stdout;
+mod unpack;
+mod verify;
 
 use args::{Args, Command};
 
@@ -45,6 +47,8 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Hash(args) => hash::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Unpack(args) => unpack::run(&args),
         Command::Elf(args) => elf::run(&args),
         Command::Patchelf(args) => patchelf::run(&args),
         Command::Audit(args) => audit::run(&args),

@@ -130,7 +130,8 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         archive::unpack_watched(file, archive_name, &unpacked, &|done| {
             progress(Event::Read { done, total });
             refuted.check()
-        })?;
+        })?
+        .keep()?;
         Ok(stage)
     })?;
     progress(Event::Note(&format!(

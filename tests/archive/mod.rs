@@ -1,9 +1,11 @@
-//! `archive::unpack` on good archives of every kind, on attacks, and on real wheels.
+//! `archive::unpack` on good archives of every kind, on attacks, on real wheels and on a bad day; the commands `unpack` and `verify`.
 
 pub mod make;
 
 mod attacks;
+mod commands;
 mod good;
+mod robust;
 mod wheels;
 
 use std::fs::File;

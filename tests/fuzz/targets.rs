@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use cuda_redist::archive::{self, Entry, EntryKind};
+use cuda_redist::archive::{self, Entry, EntryKind, Unpacked};
 use cuda_redist::elf::{self, Edit, SearchPath, Writing};
 use cuda_redist::error::Severity;
 use cuda_redist::manifest::json::{Tape, Token};
@@ -322,7 +322,7 @@ fn unpacked(data: &[u8], name: &str) {
         let file = File::open(file).expect("a readable file");
         let folder = tempfile::tempdir().expect("a folder");
         let target = folder.path().join("out");
-        let listed = archive::list(&file, name, &|_| Ok(()));
+        let listed = archive::list(&file, name, &|_| Ok(())).and_then(Unpacked::keep);
         match (listed, archive::unpack(&file, name, &target)) {
             (Ok(listed), Ok(unpacked)) => {
                 assert_eq!(listed, unpacked);
