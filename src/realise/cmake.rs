@@ -5,13 +5,14 @@
 //! line, and the `_IMPORT_PREFIX` of exported targets. What such a variable leads to is replaced where the split has put it
 //! elsewhere; a call of `find_path` or its like that searches a folder of the package is told where its `PATH_SUFFIXES` are now.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 
+use super::variables::{Find, Meaning, Value, Variables, is_in_path};
+
 /// What is looked at: a path that begins with a variable (`${NAME}/rest`, `${NAME}/${OTHER}/rest`), a call that sets one, the
-/// ends of a call that searches, and comments.
+/// ends of a call that searches; and what is passed by: escapes, comments, and arguments in brackets.
 #[allow(clippy::unwrap_used, reason = "a constant, which the tests compile")]
 static WORDS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
@@ -20,7 +21,7 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         r#"|\bfile\s*\(\s*REAL_PATH\s+"?(?P<re>[^"\s)]+)"?\s+(?P<rv>\w+)(?:\s+BASE_DIRECTORY\s+"?(?P<rb>[^"\s)]+)"?)?)"#,
         r#"|(?P<find>\bfind_(?:path|file|library|program)\s*\()"#,
         r#"|(?P<close>\))"#,
-        r#"|(?P<comment>\#[^\n]*)"#,
+        r#"|(?P<passed>\\.|\#[^\n]*|(?s:\[\[.*?\]\]|\[=\[.*?\]=\]))"#,
         r#"|(?P<token>\$\{\w+\}(?:\$\{\w+\}|/[\w.+\-]*)*)"#,
     ))
     .unwrap()
@@ -31,31 +32,25 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
 static SUFFIXES: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\bPATH_SUFFIXES\b((?:\s+[^\sA-Z)][^\s)]*)+)").unwrap());
 
-/// Says where the path of the archive is found, when that is not where the file itself leads to.
-type Elsewhere<'a> = dyn FnMut(&str) -> Option<String> + 'a;
+/// The largest call of NVIDIA's that searches has 1300 bytes, and five suffixes.
+const SEARCH_BYTES_MAX: usize = 8 << 10;
+const SUFFIXES_MAX: usize = 32;
 
-/// The value of a variable, as far as it is known.
-#[derive(Clone, Debug)]
-enum Value {
-    /// A path in the archive; empty for the top.
-    Path(String),
-    /// A part of one: `../../..`.
-    Text(String),
-}
-
-type Variables = BTreeMap<String, Value>;
-
-/// `text` with the paths that its package is found at. `file` is its path in the archive.
-pub(super) fn rewrite(text: &str, file: &str, elsewhere: &mut Elsewhere<'_>) -> String {
-    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let known = [
-        ("CMAKE_CURRENT_LIST_DIR", folder),
-        ("CMAKE_CURRENT_LIST_FILE", file),
+/// `text` with the paths that its package is found at. `file` is what it is itself, `top` where its output is.
+pub(super) fn rewrite(text: &str, file: &Meaning, top: &str, find: &mut Find<'_>) -> String {
+    let mut variables = Variables::default();
+    let import_prefix = Meaning {
+        path: String::new(),
+        now: top.to_owned(),
+    };
+    for (name, meaning) in [
+        ("CMAKE_CURRENT_LIST_DIR", file.parent()),
+        ("CMAKE_CURRENT_LIST_FILE", Some(file.clone())),
         // Set by the file that includes this one, when this one does not.
-        ("_IMPORT_PREFIX", ""),
-    ];
-    let known = known.map(|(name, path)| (name.to_owned(), Value::Path(path.to_owned())));
-    let mut variables = Variables::from(known);
+        ("_IMPORT_PREFIX", Some(import_prefix)),
+    ] {
+        variables.set(name, meaning.map(Value::Path));
+    }
     let mut search: Option<Vec<String>> = None;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
@@ -65,12 +60,9 @@ pub(super) fn rewrite(text: &str, file: &str, elsewhere: &mut Elsewhere<'_>) -> 
         done = whole.end();
         let words = whole.as_str();
         if found.name("call").is_some() {
-            out.push_str(&replaced(words, &variables, elsewhere));
-            if let Some((name, value)) = assigned(&found, folder, &variables) {
-                match value {
-                    Some(value) => variables.insert(name, value),
-                    None => variables.remove(&name),
-                };
+            out.push_str(&variables.replace(words, find));
+            if let Some((name, value)) = assigned(&found, file, &variables, find) {
+                variables.set(name, value);
             }
             continue;
         }
@@ -84,15 +76,17 @@ pub(super) fn rewrite(text: &str, file: &str, elsewhere: &mut Elsewhere<'_>) -> 
             continue;
         }
         let is_quoted = out.ends_with('"');
-        out.push_str(&replaced(words, &variables, elsewhere));
-        let Some(path) = evaluate(words, &variables) else {
+        out.push_str(&variables.replace(words, find));
+        let Some(searched) = variables.meaning(words) else {
             continue;
         };
         for suffix in search.iter().flatten() {
-            let found = normal(&format!("{path}/{suffix}"));
-            if let Some(folder) = found.and_then(|path| elsewhere(&path)) {
+            let found = searched
+                .join(suffix)
+                .and_then(|meaning| find(&meaning.path).filter(|found| *found != meaning.now));
+            if let Some(found) = found {
                 out.push_str(if is_quoted { "\" \"" } else { " " });
-                out.push_str(&folder);
+                out.push_str(&found);
             }
         }
     }
@@ -102,157 +96,81 @@ pub(super) fn rewrite(text: &str, file: &str, elsewhere: &mut Elsewhere<'_>) -> 
 
 /// The suffixes of the call whose arguments `text` begins with.
 fn suffixes(text: &str) -> Vec<String> {
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default());
     let mut arguments = String::new();
-    for line in lines {
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
         let end = line.find(')');
         arguments.push_str(line.get(..end.unwrap_or(line.len())).unwrap_or_default());
         arguments.push('\n');
         if end.is_some() {
             break;
         }
+        if arguments.len() > SEARCH_BYTES_MAX {
+            return Vec::new();
+        }
     }
     let found = SUFFIXES.captures(&arguments).and_then(|found| found.get(1));
     let words = found.map_or("", |found| found.as_str()).split_whitespace();
     words
+        .take(SUFFIXES_MAX)
         .map(|word| word.trim_matches('"').to_owned())
         .collect()
 }
 
 /// The variable that a call sets, and what it is then; `None` for what is not followed.
-fn assigned(
-    call: &Captures<'_>,
-    folder: &str,
+fn assigned<'t>(
+    call: &Captures<'t>,
+    file: &Meaning,
     variables: &Variables,
-) -> Option<(String, Option<Value>)> {
+    find: &mut Find<'_>,
+) -> Option<(&'t str, Option<Value>)> {
     let part = |name| call.name(name).map(|found| found.as_str());
+    let mut evaluated = |value: &str| {
+        let mut meaning = variables.meaning(value)?;
+        if let Some(written) = variables.replacement(value, find) {
+            meaning.now = written;
+        }
+        Some(meaning)
+    };
     if let (Some(name), Some(value)) = (part("gv"), part("ge")) {
         let mode = part("gm").unwrap_or_default().to_ascii_uppercase();
-        let path = evaluate(value, variables);
-        let path = match mode.as_str() {
-            "PATH" | "DIRECTORY" => path.and_then(|path| parent(&path)),
-            "ABSOLUTE" | "REALPATH" => path,
+        let meaning = evaluated(value);
+        let meaning = match mode.as_str() {
+            "PATH" | "DIRECTORY" => meaning.and_then(|meaning| meaning.parent()),
+            "ABSOLUTE" | "REALPATH" => meaning,
             _ => None,
         };
-        return Some((name.to_owned(), path.map(Value::Path)));
+        return Some((name, meaning.map(Value::Path)));
     }
     if let (Some(name), Some(value)) = (part("sv"), part("se")) {
-        let is_text = value.bytes().all(is_in_path);
-        let value = match is_text {
+        let value = match value.bytes().all(is_in_path) {
             true => Some(Value::Text(value.to_owned())),
-            false => evaluate(value, variables).map(Value::Path),
+            false => evaluated(value).map(Value::Path),
         };
-        return Some((name.to_owned(), value));
+        return Some((name, value));
     }
     let (name, value) = (part("rv")?, part("re")?);
+    if value.starts_with("${") {
+        return Some((name, evaluated(value).map(Value::Path)));
+    }
     let base = match part("rb") {
-        Some(base) => evaluate(base, variables),
-        None => Some(folder.to_owned()),
+        Some(base) => evaluated(base),
+        None => file.parent(),
     };
-    let path = match value.starts_with("${") {
-        true => evaluate(value, variables),
-        false => base.and_then(|base| normal(&format!("{base}/{value}"))),
-    };
-    Some((name.to_owned(), path.map(Value::Path)))
-}
-
-fn is_in_path(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"/_.+-".contains(&byte)
-}
-
-/// The path in the archive that `${NAME}/rest` stands for; `None` when it is not known, or is none of the archive.
-fn evaluate(value: &str, variables: &Variables) -> Option<String> {
-    let (name, mut rest) = value.strip_prefix("${")?.split_once('}')?;
-    let Value::Path(path) = variables.get(name)? else {
-        return None;
-    };
-    let mut path = path.clone();
-    if !rest.is_empty() && !rest.starts_with('/') {
-        return None;
-    }
-    while let Some((before, after)) = rest.split_once("${") {
-        let (name, after) = after.split_once('}')?;
-        let Value::Text(text) = variables.get(name)? else {
-            return None;
-        };
-        path.push_str(before);
-        path.push_str(text);
-        rest = after;
-    }
-    path.push_str(rest);
-    normal(&path)
-}
-
-/// Without `.` and `..`; `None` when that leads out of the archive.
-fn normal(path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-fn parent(path: &str) -> Option<String> {
-    match path.rsplit_once('/') {
-        Some((parent, _)) => Some(parent.to_owned()),
-        None if path.is_empty() => None,
-        None => Some(String::new()),
-    }
-}
-
-/// `words` with each path that is found elsewhere in its place. A variable alone stays: it is what CMake knows of where the
-/// file lies, and others are told from it.
-fn replaced(words: &str, variables: &Variables, elsewhere: &mut Elsewhere<'_>) -> String {
-    let mut out = String::with_capacity(words.len());
-    let mut rest = words;
-    while let Some(start) = rest.find("${") {
-        let (before, from) = rest.split_at(start);
-        let (token, after) = from.split_at(token_length(from));
-        rest = after;
-        let path = evaluate(token, variables).filter(|_| token.contains('/'));
-        let found = path.and_then(|path| elsewhere(&path));
-        out.push_str(before);
-        out.push_str(found.as_deref().unwrap_or(token));
-    }
-    out.push_str(rest);
-    out
-}
-
-/// The length of the path at the start of `text`, which begins with a variable.
-fn token_length(text: &str) -> usize {
-    let mut length = 0;
-    loop {
-        let rest = text.get(length..).unwrap_or_default();
-        if rest.starts_with("${") {
-            match rest.find('}') {
-                Some(end) => length += end + 1,
-                None => return text.len(),
-            }
-        } else if rest.starts_with('/') {
-            let end = rest.bytes().position(|byte| !is_in_path(byte));
-            length += end.unwrap_or(rest.len());
-        } else {
-            return length;
-        }
-    }
+    let meaning = base.and_then(|base| base.join(value));
+    Some((name, meaning.map(Value::Path)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn elsewhere(path: &str) -> Option<String> {
+    fn find(path: &str) -> Option<String> {
         match path {
             "include" => Some("/inc/include".to_owned()),
             "lib" | "lib/libx.so.1" => Some(format!("/lib/{path}")),
+            "" => Some("/dev".to_owned()),
+            "lib/cmake/x/y.cmake" => Some(format!("/dev/{path}")),
             _ => None,
         }
     }
@@ -309,16 +227,27 @@ list(APPEND x "/lib/lib/libx.so.1" "${_IMPORT_PREFIX}/lib/cmake/x/y.cmake")"#,
                 "set(up \"../../../\")\nfind_path(D x PATHS \"${CMAKE_CURRENT_LIST_DIR}/${up}/include\" \"${up}/include\")",
                 "set(up \"../../../\")\nfind_path(D x PATHS \"/inc/include\" \"${up}/include\")",
             ),
+            // A variable that leads elsewhere now, and what is told from it.
+            (
+                "set(P \"${CMAKE_CURRENT_LIST_DIR}/../..\")\ninclude(${P}/cmake/x/y.cmake)\na(${P}/libx.so.1)\nget_filename_component(T ${P} PATH)\nb(${T}/include ${T}/lib)",
+                "set(P \"/lib/lib\")\ninclude(/dev/lib/cmake/x/y.cmake)\na(${P}/libx.so.1)\nget_filename_component(T ${P} PATH)\nb(/inc/include ${T}/lib)",
+            ),
+            // What CMake takes as it is.
+            (
+                "a([[${_IMPORT_PREFIX}/lib]] [=[${_IMPORT_PREFIX}/lib]=] \"\\${_IMPORT_PREFIX}/lib\") # ${_IMPORT_PREFIX}/lib",
+                "a([[${_IMPORT_PREFIX}/lib]] [=[${_IMPORT_PREFIX}/lib]=] \"\\${_IMPORT_PREFIX}/lib\") # ${_IMPORT_PREFIX}/lib",
+            ),
             // Out of the archive, and what is no path.
             (
                 "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../../..\")\na(${P}/include ${_IMPORT_PREFIX}include ${",
                 "set(P \"${CMAKE_CURRENT_LIST_DIR}/../../../..\")\na(${P}/include ${_IMPORT_PREFIX}include ${",
             ),
         ] {
-            assert_eq!(
-                rewrite(text, "lib/cmake/x/x.cmake", &mut elsewhere),
-                expected
-            );
+            let file = Meaning {
+                path: "lib/cmake/x/x.cmake".to_owned(),
+                now: "/dev/lib/cmake/x/x.cmake".to_owned(),
+            };
+            assert_eq!(rewrite(text, &file, "/dev", &mut find), expected);
         }
     }
 }

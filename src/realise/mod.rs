@@ -23,6 +23,7 @@ mod stage;
 mod support;
 mod texts;
 mod tree;
+mod variables;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::split::{Piece, PieceKind};
+use super::variables::{Find, Meaning, Value, Variables, normal};
 use crate::plan::outputs::Placement;
 use crate::relpath::RelPath;
 
@@ -47,45 +48,31 @@ fn unversioned(path: &RelPath) -> Option<(RelPath, Vec<u64>)> {
 /// The variables that name the top of the package.
 const TOPS: [&str; 4] = ["cudaroot", "exec_prefix", "prefix", "root"];
 
-/// `text` with the paths that its package is found at. `folder` is the file's own one in the archive (for `pcfiledir`), `find`
-/// says where a path of the archive (empty: the top) is found.
-pub(super) fn rewrite(
-    text: &str,
-    folder: &str,
-    find: &mut dyn FnMut(&str) -> Option<String>,
-) -> String {
-    // What each variable is in the archive, and as it is written now.
-    let mut variables: BTreeMap<&str, (String, String)> = BTreeMap::new();
-    variables.insert(
-        "pcfiledir",
-        (folder.to_owned(), find(folder).unwrap_or_default()),
-    );
+/// `text` with the paths that its package is found at. `file` is what it is itself.
+pub(super) fn rewrite(text: &str, file: &Meaning, find: &mut Find<'_>) -> String {
+    let mut variables = Variables::default();
+    variables.set("pcfiledir", file.parent().map(Value::Path));
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let content = line.trim_end_matches(['\n', '\r']);
         let end = line.get(content.len()..).unwrap_or_default();
         match definition(content) {
             Some((name, value)) => {
-                let path = match archive_path(value, &variables) {
-                    None if TOPS.contains(&name) && value.starts_with('/') => Some(String::new()),
-                    path => path,
-                };
+                let path = archive_path(name, value, &variables);
                 let found = path.as_deref().and_then(&mut *find);
-                if let (Some(path), Some(found)) = (path, found) {
-                    out.push_str(&format!("{name}={found}"));
-                    variables.insert(name, (path, found));
-                } else {
-                    out.push_str(content);
-                }
-            }
-            None => {
-                for (number, word) in content.split(' ').enumerate() {
-                    if number > 0 {
-                        out.push(' ');
+                let value = match (path, found) {
+                    (Some(path), Some(now)) => {
+                        out.push_str(&format!("{name}={now}"));
+                        Some(Value::Path(Meaning { path, now }))
                     }
-                    out.push_str(&flag(word, &variables, find));
-                }
+                    _ => {
+                        out.push_str(content);
+                        None
+                    }
+                };
+                variables.set(name, value);
             }
+            None => out.push_str(&variables.replace(content, find)),
         }
         out.push_str(end);
     }
@@ -103,50 +90,16 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     is_name.then_some((name, value.trim()))
 }
 
-/// `-L${libdir}/stubs` with the folder that is found, where that is not the one that the variables lead to.
-fn flag(
-    word: &str,
-    variables: &BTreeMap<&str, (String, String)>,
-    find: &mut dyn FnMut(&str) -> Option<String>,
-) -> String {
-    for flag in ["-L", "-I"] {
-        let Some(value) = word.strip_prefix(flag) else {
-            continue;
-        };
-        let Some(path) = archive_path(value, variables) else {
-            continue;
-        };
-        let Some(found) = find(&path) else {
-            continue;
-        };
-        let led = variables
-            .iter()
-            .find_map(|(name, (_, now))| {
-                let rest = value.strip_prefix(&format!("${{{name}}}"))?;
-                Some(format!("{now}{rest}"))
-            })
-            .unwrap_or_default();
-        if led != found {
-            return format!("{flag}{found}");
-        }
-    }
-    word.to_owned()
-}
-
-/// The path in the archive that `value` stands for; `None` when it is about something else.
-fn archive_path(value: &str, variables: &BTreeMap<&str, (String, String)>) -> Option<String> {
-    for (name, (path, _)) in variables {
-        if let Some(rest) = value.strip_prefix(&format!("${{{name}}}")) {
-            return Some(match rest {
-                "" => path.clone(),
-                rest => format!("{path}{}", rest.strip_prefix('/').map(|_| rest)?),
-            });
-        }
+/// The path in the archive that the variable `name` is set to; `None` when it is about something else.
+fn archive_path(name: &str, value: &str, variables: &Variables) -> Option<String> {
+    if let Some(Meaning { path, .. }) = variables.meaning(value) {
+        return Some(path);
     }
     // NVIDIA installs to `/usr/local/cuda-12.9`.
-    let rest = value.strip_prefix("/usr/local/cuda")?;
-    let rest = rest.split_once('/').map_or("", |(_, rest)| rest);
-    Some(rest.to_owned())
+    if let Some(rest) = value.strip_prefix("/usr/local/cuda") {
+        return normal(rest.split_once('/').map_or("", |(_, rest)| rest));
+    }
+    (TOPS.contains(&name) && value.starts_with('/')).then(String::new)
 }
 
 #[cfg(test)]
@@ -154,17 +107,16 @@ mod tests {
     use super::*;
 
     fn found(path: &str) -> Option<String> {
-        let path = path.trim_matches('/');
         let path = path.strip_prefix("targets/x86_64-linux/").unwrap_or(path);
-        Some(match path {
-            "" => "/dev".to_owned(),
-            "include" => "/inc/include".to_owned(),
-            "lib" => "/lib/lib".to_owned(),
-            "lib/stubs" => "/stubs/lib/stubs".to_owned(),
-            "pkg-config/.." => "/dev".to_owned(),
-            "pkg-config" => "/dev/share/pkgconfig".to_owned(),
+        let found = match path {
+            "" => "/dev",
+            "include" => "/inc/include",
+            "lib" => "/lib/lib",
+            "lib/libx.so" => "/lib/lib/libx.so",
+            "lib/stubs" => "/stubs/lib/stubs",
             _ => return None,
-        })
+        };
+        Some(found.to_owned())
     }
 
     #[test]
@@ -188,9 +140,17 @@ mod tests {
                 "prefix=/opt/nvidia\nx=/opt/other\n",
                 "prefix=/dev\nx=/opt/other\n",
             ),
+            (
+                "prefix=/opt/x\nLibs: -L ${prefix}/lib \"-L${prefix}/lib\" -Wl,-rpath,${prefix}/lib ${prefix}/lib/libx.so -isystem ${prefix}/include ${prefix}\n",
+                "prefix=/dev\nLibs: -L /lib/lib \"-L/lib/lib\" -Wl,-rpath,/lib/lib /lib/lib/libx.so -isystem /inc/include ${prefix}\n",
+            ),
             ("Requires: x >= 1\n", "Requires: x >= 1\n"),
         ] {
-            assert_eq!(rewrite(text, "pkg-config", &mut found), expected);
+            let file = Meaning {
+                path: "pkg-config/x.pc".to_owned(),
+                now: "/dev/share/pkgconfig/x.pc".to_owned(),
+            };
+            assert_eq!(rewrite(text, &file, &mut found), expected);
         }
     }
 

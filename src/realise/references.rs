@@ -28,6 +28,13 @@ impl References {
         }
     }
 
+    /// Adds all of `others`.
+    pub(super) fn add_all(&mut self, others: References) {
+        for (step, why) in others.why {
+            self.why.entry(step).or_insert(why);
+        }
+    }
+
     /// Does `from` refer to `to`, itself or through others?
     pub(super) fn leads(&self, from: OutputName, to: OutputName) -> bool {
         let mut seen = BTreeSet::new();

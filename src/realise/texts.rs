@@ -11,6 +11,7 @@ use super::references::References;
 use super::split::{Homes, Piece, PieceKind, Split};
 use super::stage::Stage;
 use super::tree::Tree;
+use super::variables::Meaning;
 use super::{Event, Progress};
 use crate::error::Error;
 use crate::plan::outputs::Placement;
@@ -19,6 +20,9 @@ use crate::relpath::RelPath;
 
 /// The largest of NVIDIA's own has 30 kB; what is larger was not written for build systems.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
+
+/// NVIDIA's files name their package some dozens of times. One that asks for more is no such file, and stays as it is.
+const LOOKUPS_MAX: usize = 20_000;
 
 /// Rewrites the files of pkg-config and CMake in `stage` and says which ones. What they refer to is added to `references`.
 ///
@@ -51,21 +55,32 @@ pub(super) fn rewrite(
             tree,
             homes,
             piece,
-            references,
+            references: References::default(),
+            lookups: 0,
+        };
+        let mut find = |path: &str| finder.place(path);
+        let Placement { output, path: file } = &piece.to;
+        let top = plan.outputs.get(output).and_then(|path| path.to_str());
+        let top = top.ok_or(RealiseError::NoOutput { output: *output })?;
+        let itself = Meaning {
+            path: piece.from.to_string(),
+            now: format!("{top}/{file}"),
         };
         let new = if is_pkg_config {
-            let folder = piece.from.as_str().rsplit_once('/');
-            let folder = folder.map_or("", |(folder, _)| folder);
-            pkg_config::rewrite(&text, folder, &mut |path| finder.absolute(path))
+            pkg_config::rewrite(&text, &itself, &mut find)
         } else {
-            cmake::rewrite(&text, piece.from.as_str(), &mut |path| {
-                finder.elsewhere(path)
-            })
+            cmake::rewrite(&text, &itself, top, &mut find)
         };
+        if finder.lookups > LOOKUPS_MAX || new.len() as u64 > TEXT_BYTES_MAX {
+            progress(Event::Warning(&format!(
+                "{output}: {file}: names its package more often than any file for build systems: left as it is"
+            )));
+            continue;
+        }
+        references.add_all(finder.references);
         if new != text {
             fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
-            let Placement { output, path } = &piece.to;
-            progress(Event::Detail(&format!("{output}: {path}: paths rewritten")));
+            progress(Event::Detail(&format!("{output}: {file}: paths rewritten")));
             rewritten.push(piece.to.clone());
         }
     }
@@ -87,7 +102,9 @@ struct Finder<'a> {
     tree: &'a Tree,
     homes: &'a Homes<'a>,
     piece: &'a Piece,
-    references: &'a mut References,
+    /// What the file refers to.
+    references: References,
+    lookups: usize,
 }
 
 impl Finder<'_> {
@@ -125,27 +142,20 @@ impl Finder<'_> {
         found.map(|Placement { output, path }| (output, path.to_string()))
     }
 
-    /// The final path of what is found; a reference when it lies in another output.
-    fn absolute(&mut self, path: &str) -> Option<String> {
+    /// The final path of `path` of the archive; a reference when that is in another output.
+    fn place(&mut self, path: &str) -> Option<String> {
+        self.lookups = self.lookups.saturating_add(1);
+        if self.lookups > LOOKUPS_MAX {
+            return None;
+        }
         let (output, location) = self.find(path)?;
         let root = self.plan.outputs.get(&output)?.to_str()?;
-        let Placement {
-            output: own,
-            path: file,
-        } = &self.piece.to;
-        self.references.add(*own, output, file.as_str(), path);
+        let own = &self.piece.to;
+        self.references
+            .add(own.output, output, own.path.as_str(), path);
         Some(match location.as_str() {
             "" => root.to_owned(),
             location => format!("{root}/{location}"),
         })
-    }
-
-    /// The same, when that is not where it is seen from this file by the way that the archive has.
-    fn elsewhere(&mut self, path: &str) -> Option<String> {
-        let (output, location) = self.find(path)?;
-        if output == self.piece.to.output && location == path {
-            return None;
-        }
-        self.absolute(path)
     }
 }
