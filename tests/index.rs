@@ -418,6 +418,7 @@ fn a_folder_becomes_a_feature_manifest() {
             "libfoo-linux-x86_64-1.2.3_cuda13-archive.tar.xz",
             archive_with(&["LICENSE", "bin/foo", "lib/libfoo.so.2"]),
         ),
+        ("libfoo-windows-x86_64-1.2.3_cuda12-archive.zip", zip()),
         // One folder of libraries for each release of CUDA.
         (
             "libcutensor-linux-x86_64-1.2.3-archive.tar.xz",
@@ -440,6 +441,7 @@ fn a_folder_becomes_a_feature_manifest() {
     cuda_cudart linux-x86_64 {"outputs":["out","lib"]}
     libcutensor linux-x86_64 {"outputs":["out"]}
     libfoo linux-x86_64 {"outputs":["out","lib"]}
+    libfoo windows-x86_64 {"outputs":["out"]}
     libwhole linux-sbsa {"outputs":["out","bin","dev","doc","include","lib","python","sample","static","stubs"]}
     libwhole linux-x86_64 {"outputs":["out","dev","include"]}
     "#);

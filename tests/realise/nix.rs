@@ -90,9 +90,15 @@ fn builds(test: &str, sandbox: &str) {
     assert_eq!(outputs.len(), OUTPUTS.len(), "{}", ran.stdout);
     golden::compare(&golden::files(&outputs));
     run(Command::new(outputs["bin"].join("bin/foo-tool")).env_clear()).expect(0);
-    // Only the tool refers to anything: the report is free of store paths, the libraries need only their neighbours.
+    // The tool needs the library. `dev` and `out` bring along what builds need, and pkg-config's file in `dev` names `dev` itself.
+    // Nothing else refers to anything: the report is free of store paths, the libraries need only their neighbours.
     for (name, path) in &outputs {
-        let expected: &[&str] = if name == "bin" { &["foo-lib"] } else { &[] };
+        let expected: &[&str] = match name.as_str() {
+            "bin" => &["foo-lib"],
+            "dev" => &["foo-bin", "foo-dev", "foo-include", "foo-lib"],
+            "out" => &["foo-bin", "foo-include", "foo-lib"],
+            _ => &[],
+        };
         assert_eq!(references(&nix, path), expected, "{name}");
     }
 
