@@ -26,8 +26,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("fatbin", &["elf"]),
     ("resolve", &["elf"]),
     ("audit", &["resolve", "fatbin", "elf"]),
-    // Which outputs an archive has is for plans to say.
-    ("index", &["manifest", "hash", "archive", "plan"]),
+    // Which outputs an archive has is for those to say who make them.
+    ("index", &["manifest", "hash", "archive", "plan", "realise"]),
     // It sees all stages.
     (
         "realise",

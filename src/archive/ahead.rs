@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
+use super::entry::Refusal;
 use super::limits;
 
 /// Calls `produce` on a thread of its own and `consume` on this one; what the first puts into its [`Sink`] comes out of
@@ -50,7 +51,7 @@ pub(super) fn ahead<T>(
 }
 
 fn ended_early() -> io::Error {
-    io::Error::other("the decompressing thread ended early")
+    io::Error::other(Refusal::Gone)
 }
 
 /// A part of the sequence of streams.
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn streams_come_out_as_they_went_in() {
         let chunk = limits::COPY_BYTES;
-        let ended = Some("the decompressing thread ended early".to_owned());
+        let ended = Some(ended_early().to_string());
         for lengths in [
             vec![],
             vec![0],

@@ -94,6 +94,13 @@ pub(crate) enum Refusal {
         match .found { 0 => "one without".to_owned(), other => format!("the check {other}") }
     )]
     XzCheck { found: u8 },
+    #[error(
+        "expected an .xz stream that can be decoded with {} bytes of memory, found one that takes more",
+        limits::DECODER_BYTES
+    )]
+    DecoderMemory,
+    #[error("cannot go on: the decompressing thread ended early, a bug in cuda-redist")]
+    Gone,
     #[error("expected {expected} bytes of content, found {found}")]
     Size { expected: u64, found: u64 },
     #[error(
@@ -150,6 +157,9 @@ impl Refusal {
             // Both steps were checked above; the fallback keeps this free of panics.
             return refusal.map_or(Refusal::EndMarker, |refusal| *refusal);
         }
+        if lzma(&error) == Some(liblzma::stream::Error::MemLimit) {
+            return Refusal::DecoderMemory;
+        }
         Refusal::Read { source: error }
     }
 
@@ -172,11 +182,20 @@ impl Refusal {
     /// Did the operating system fail, as opposed to the archive being bad?
     pub(super) fn is_fault(&self) -> bool {
         match self {
-            Refusal::Write { .. } => true,
-            Refusal::Read { source } => source.raw_os_error().is_some(),
+            Refusal::Write { .. } | Refusal::Gone => true,
+            Refusal::Read { source } => {
+                let no_memory = lzma(source) == Some(liblzma::stream::Error::Mem);
+                no_memory || source.raw_os_error().is_some()
+            }
             _ => false,
         }
     }
+}
+
+/// What the .xz decoder said, where `error` is from it.
+fn lzma(error: &io::Error) -> Option<liblzma::stream::Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<liblzma::stream::Error>().copied()
 }
 
 /// Does a name belong to a directory (it ended in `/`)?

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use super::{Folder, IndexError, Listed};
 use crate::archive;
 use crate::error::Error;
 use crate::manifest::{self, Kind};
-use crate::plan::{OutputName, outputs};
-use crate::relpath::RelPath;
+use crate::plan::OutputName;
+use crate::realise::derive_outputs;
 
 /// The outputs under the names that feature manifests have for them, in their order. Source: the shape `feature`.
 const NAMES: [(OutputName, &str); 10] = [
@@ -87,73 +86,19 @@ fn outputs_of(dir: &Path, listed: &Listed, scratch: &Path) -> Result<BTreeSet<Ou
         .map_err(fault(scratch))?;
     let tree = folder.path().join("tree");
     archive::unpack(&file, listed.path.as_str(), &tree)?;
-    let mut paths = Vec::new();
-    list(&tree, "", &mut paths).map_err(fault(&tree))?;
+    let outputs = outputs_in(&tree)?;
     folder.close().map_err(fault(&tree))?;
-    Ok(derive(&paths))
+    Ok(outputs)
 }
 
-/// The outputs that a package of an archive with these paths has, whichever release of CUDA it is made for: some archives
-/// have a folder of libraries for each, of which a package gets one. Where there are headers, `dev` is one of them: builds
-/// ask for it, and find the headers through it.
-fn derive(paths: &[RelPath]) -> BTreeSet<OutputName> {
-    let releases: BTreeSet<&str> = paths
-        .iter()
-        .filter_map(|path| Some(of_release(path)?.0))
-        .collect();
-    let found = if releases.is_empty() {
-        outputs::derive(paths)
-    } else {
-        releases
-            .into_iter()
-            .map(|release| {
-                let laid_out: Vec<RelPath> = paths
-                    .iter()
-                    .filter_map(|path| match of_release(path) {
-                        Some((of, _)) if of != release => None,
-                        // A shorter path than a good one is a good one.
-                        Some((_, rest)) => RelPath::new(&format!("lib/{rest}")).ok(),
-                        None => Some(path.clone()),
-                    })
-                    .collect();
-                outputs::derive(&laid_out)
-            })
-            .reduce(|all, outputs| all.intersection(&outputs).copied().collect())
-            .unwrap_or_default()
-    };
-    let dev = found
-        .contains(&OutputName::Include)
-        .then_some(OutputName::Dev);
-    found.into_iter().chain(dev).collect()
-}
-
-/// The release of CUDA, and the rest of the path, of what is in `lib/12/` or `lib/11.0/`.
-fn of_release(path: &RelPath) -> Option<(&str, &str)> {
-    let below = ["lib/", "lib64/"]
-        .into_iter()
-        .find_map(|folder| path.as_str().strip_prefix(folder))?;
-    let (release, rest) = below.split_once('/')?;
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    release.split('.').all(is_number).then_some((release, rest))
-}
-
-/// Adds the path of everything below `dir/below` that is no directory. Links count by themselves, wherever they lead.
-fn list(dir: &Path, below: &str, paths: &mut Vec<RelPath>) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir.join(below))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let path = match below {
-            "" => name.into_owned(),
-            below => format!("{below}/{name}"),
-        };
-        if entry.file_type()?.is_dir() {
-            list(dir, &path, paths)?;
-        } else {
-            paths.push(RelPath::new(&path).map_err(io::Error::other)?);
-        }
+/// The outputs that a package of the unpacked archive `tree` has. Where there are headers, `dev` is one of them: builds ask for
+/// it, and find the headers through it.
+fn outputs_in(tree: &Path) -> Result<BTreeSet<OutputName>, Error> {
+    let mut outputs = derive_outputs(tree)?;
+    if outputs.contains(&OutputName::Include) {
+        outputs.insert(OutputName::Dev);
     }
-    Ok(())
+    Ok(outputs)
 }
 
 #[cfg(test)]
@@ -161,11 +106,13 @@ mod tests {
     use super::*;
 
     fn derived(paths: &[&str]) -> String {
-        let paths: Vec<RelPath> = paths
-            .iter()
-            .map(|path| RelPath::new(path).unwrap())
-            .collect();
-        names(&derive(&paths)).join(" ")
+        let tree = tempfile::tempdir().unwrap();
+        for path in paths {
+            let path = tree.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        names(&outputs_in(tree.path()).unwrap()).join(" ")
     }
 
     #[test]
@@ -188,7 +135,7 @@ mod tests {
                 &["lib/11/x.so", "lib/12/x.a", "include/x.h"],
                 "out dev include",
             ),
-            (&["lib/12.so", "lib/12.a/x.so", "lib/12"], "out lib"),
+            (&["lib/12.so", "lib/12.a/x.so", "lib/13"], "out lib"),
         ] {
             assert_eq!(derived(paths), expected, "{paths:?}");
         }

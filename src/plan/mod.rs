@@ -64,6 +64,8 @@ pub struct Extras {
     pub add_needed: Vec<(Pattern, Vec<String>)>,
     /// Which paths (as laid out) go to which output, before the rules for all packages.
     pub patterns: Patterns,
+    /// Paths (as laid out) that are left out.
+    pub drop: Vec<Pattern>,
     /// Texts that no file may contain, licences excepted.
     pub forbidden_texts: Vec<String>,
     /// The devices (`9.0`) that every file with device code must serve.

@@ -45,10 +45,12 @@ pub fn place(path: &RelPath, declared: &BTreeSet<OutputName>, patterns: &Pattern
 
 /// The outputs that have something in them when everything of `paths` (files and links, as laid out) goes to its best one,
 /// and `out`.
-pub fn derive<'p>(paths: impl IntoIterator<Item = &'p RelPath>) -> BTreeSet<OutputName> {
+pub fn derive<'p>(
+    paths: impl IntoIterator<Item = &'p RelPath>,
+    patterns: &Patterns,
+) -> BTreeSet<OutputName> {
     let all = BTreeSet::from(OutputName::ALL);
-    let patterns = Patterns::default();
-    let found = paths.into_iter().map(|path| place(path, &all, &patterns));
+    let found = paths.into_iter().map(|path| place(path, &all, patterns));
     found.chain([OutputName::Out]).collect()
 }
 
@@ -231,7 +233,7 @@ mod tests {
     fn outputs_follow_from_the_content() {
         let paths = ["lib/libx.so.1", "lib/libx.a", "include/x.h", "LICENSE"];
         let paths = paths.map(|path| RelPath::new(path).unwrap());
-        let derived: Vec<_> = derive(&paths).into_iter().collect();
+        let derived: Vec<_> = derive(&paths, &Patterns::default()).into_iter().collect();
         assert_eq!(
             derived,
             [
@@ -241,6 +243,9 @@ mod tests {
                 OutputName::Static
             ]
         );
-        assert_eq!(derive([]), BTreeSet::from([OutputName::Out]));
+        assert_eq!(
+            derive([], &Patterns::default()),
+            BTreeSet::from([OutputName::Out])
+        );
     }
 }

@@ -39,11 +39,11 @@ static BUILDABLE_PLAN: Record = Record {
     law: None,
 };
 
-static FIELDS: [Field; 42] = fields(Rule::record(&REDISTRIB_RELEASE));
-static BUILDABLE_FIELDS: [Field; 42] = fields(Rule::record(&BUILDABLE_RELEASE));
+static FIELDS: [Field; 43] = fields(Rule::record(&REDISTRIB_RELEASE));
+static BUILDABLE_FIELDS: [Field; 43] = fields(Rule::record(&BUILDABLE_RELEASE));
 
 /// A plan's keys: our own, then those with which Nix itself is told how to build.
-const fn fields(release: Rule) -> [Field; 42] {
+const fn fields(release: Rule) -> [Field; 43] {
     [
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
         required("product", Rule::text(&NAME)),
@@ -65,6 +65,7 @@ const fn fields(release: Rule) -> [Field; 42] {
         optional("dlopen", Rule::list(&A_NAME)),
         optional("addNeeded", Rule::record(&ADD_NEEDED)),
         optional("patterns", Rule::record(&PATTERNS)),
+        optional("drop", Rule::list(&A_GLOB)),
         optional("forbiddenTexts", Rule::list(&A_FORBIDDEN)),
         optional("capabilities", Rule::list(&A_CAPABILITY)),
         // Shapes from outside, which nobody has held against the values where the evaluator has no plugin.
@@ -500,6 +501,7 @@ fn extras_of(root: Node<'_, '_>) -> Option<Extras> {
                 .map(|(output, texts)| Some((output.parse().ok()?, globs(&texts)?)))
                 .collect::<Option<_>>()?,
         ),
+        drop: globs(&list("drop")?)?,
         forbidden_texts: list("forbiddenTexts")?,
         capabilities: list("capabilities")?,
     })
@@ -804,7 +806,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
         insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @"
         plan.json:1:1: expected the key `driverPaths`, found an object without it
-        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `forbiddenTexts`, `capabilities`, `checks`, `outputs`, found `driverPath`
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `drop`, `forbiddenTexts`, `capabilities`, `checks`, `outputs`, found `driverPath`
         hint: did you mean `driverPaths`
         ");
         insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
@@ -935,7 +937,7 @@ mod tests {
 
         let text = extra(
             r#""cudaVersion": "12.9.1", "interpreter": "/nix/store/g/lib/ld.so.2", "cudaCompat": "/nix/store/c",
-  "dlopen": ["libcublas"], "addNeeded": {"lib/libx.so.*": ["liby.so.1"]}, "patterns": {"lib": ["nvvm/lib64/**"]},
+  "dlopen": ["libcublas"], "addNeeded": {"lib/libx.so.*": ["liby.so.1"]}, "patterns": {"lib": ["nvvm/lib64/**"]}, "drop": ["python/*.whl"],
   "forbiddenTexts": ["/usr/"], "capabilities": ["9.0", "12.1"]"#,
         );
         let Extras {
@@ -945,6 +947,7 @@ mod tests {
             dlopen,
             add_needed,
             patterns,
+            drop,
             forbidden_texts,
             capabilities,
         } = read(text.as_bytes(), ".attrs.json", None).unwrap().extras;
@@ -964,6 +967,7 @@ mod tests {
         assert_eq!(add_needed[0].1, ["liby.so.1"]);
         let claims: Vec<_> = patterns.claims(&path("nvvm/lib64/x")).collect();
         assert_eq!(claims, [OutputName::Lib]);
+        assert_eq!(drop[0].as_str(), "python/*.whl");
 
         let wrong = extra(
             r#""cudaVersion": "12.x", "interpreter": "ld.so", "cudaCompat": "/a:b", "dlopen": ["libcudart"],

@@ -8,6 +8,8 @@
 //! | `lib/12.9/`, or else `lib/12/`, for a set of CUDA 12.9.1 | `lib/` |
 //! | the folders for other releases of CUDA beside it | nothing |
 //! | `pkg-config/`, `pkgconfig/` | `share/pkgconfig/` |
+//! | what the plan's `drop` names | nothing |
+//! | links to what is left out, and to what has their place now (`lib -> lib64`) | nothing |
 //!
 //! Source: nixpkgs `buildRedist` (`unpackCudaLibSubdir`, the moving of `pkg-config`), its fixup of TensorRT, and stdenv's
 //! `moveLib64`.
@@ -19,6 +21,7 @@ use super::links::{self, Target};
 use super::tree::{Node, Tree};
 use crate::error::Error;
 use crate::manifest::Version;
+use crate::plan::Pattern;
 use crate::relpath::RelPath;
 
 /// Where each path of an archive lies in the package, before it is split into outputs.
@@ -31,11 +34,15 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays out `tree` for a set of the release `cuda` (`None`: for no particular one).
+    /// Lays out `tree` for a set of the release `cuda` (`None`: for no particular one), without what `drop` matches.
     ///
     /// # Errors
     /// There are folders of libraries for several releases of CUDA, but none for this one.
-    pub(super) fn new(tree: &Tree, cuda: Option<&Version>) -> Result<Layout, Error> {
+    pub(super) fn new(
+        tree: &Tree,
+        cuda: Option<&Version>,
+        drop: &[Pattern],
+    ) -> Result<Layout, Error> {
         let mut moves = Moves::new(tree);
         moves.resolve_targets(tree);
         moves.rename_folder("lib64", "lib");
@@ -43,6 +50,8 @@ impl Layout {
         for folder in ["pkg-config", "pkgconfig"] {
             moves.rename_folder(folder, "share/pkgconfig");
         }
+        moves.drop(drop);
+        moves.drop_links(tree);
         let mut places = BTreeMap::new();
         for (path, to) in moves.places {
             // Parts of good paths put together are one; a longer one than allowed is refused.
@@ -89,6 +98,7 @@ impl<'t> Moves<'t> {
 
     /// Links at the top into `targets` become the folders that they lead to.
     fn resolve_targets(&mut self, tree: &Tree) {
+        let mut folders: BTreeMap<RelPath, &RelPath> = BTreeMap::new();
         for (path, node) in tree.iter().filter(|(path, _)| is_at_top(path)) {
             let Node::Link { target } = node else {
                 continue;
@@ -98,12 +108,16 @@ impl<'t> Moves<'t> {
             };
             if folder.as_str().starts_with("targets/") && self.folders.contains(&folder) {
                 self.places.remove(path);
-                self.move_below(folder.as_str(), path.as_str());
                 self.notes.push(format!(
                     "`{path}` is a folder now, it was a link to `{folder}`"
                 ));
+                folders.entry(folder).or_insert(path);
             }
         }
+        self.move_folders(|place| {
+            let path = RelPath::new(place).ok()?;
+            Some(folders.get(&path)?.to_string())
+        });
         // What leads from there back to the top is of no use where the folders are at the top themselves.
         let leads_back = |path: &RelPath, node: &Node| match node {
             Node::Link { target } => matches!(
@@ -128,7 +142,7 @@ impl<'t> Moves<'t> {
             .iter()
             .any(|path| self.places.get(path).is_some_and(|place| place == from));
         if is_folder {
-            self.move_below(from, to);
+            self.move_folders(|place| (place == from).then(|| to.to_owned()));
             self.notes.push(format!("`{from}` is `{to}` now"));
         }
     }
@@ -153,26 +167,79 @@ impl<'t> Moves<'t> {
             ));
             return Ok(());
         };
+        let release_of = |place: &str| -> Option<String> {
+            let name = place.strip_prefix("lib/")?.split('/').next()?;
+            releases.get(name).cloned()
+        };
+        self.places
+            .retain(|_, place| release_of(place).is_none_or(|release| release == chosen));
         for other in releases.iter().filter(|other| **other != chosen) {
-            let folder = format!("lib/{other}");
-            self.places.retain(|_, place| !is_in(place, &folder));
             self.notes
-                .push(format!("`{folder}` is left out, it is for another CUDA"));
+                .push(format!("`lib/{other}` is left out, it is for another CUDA"));
         }
-        self.move_below(&format!("lib/{chosen}"), "lib");
-        self.notes.push(format!("`lib/{chosen}` is `lib` now"));
+        let folder = format!("lib/{chosen}");
+        self.move_folders(|place| (place == folder).then(|| "lib".to_owned()));
+        self.notes.push(format!("`{folder}` is `lib` now"));
         Ok(())
     }
 
-    fn move_below(&mut self, from: &str, to: &str) {
-        for place in self.places.values_mut() {
-            if is_in(place, from)
-                && let Some(rest) = place.strip_prefix(from)
-            {
-                *place = format!("{to}{rest}");
+    /// Leaves out what one of `patterns` matches.
+    fn drop(&mut self, patterns: &[Pattern]) {
+        for pattern in patterns {
+            let before = self.places.len();
+            self.places
+                .retain(|_, place| !RelPath::new(place).is_ok_and(|place| pattern.matches(&place)));
+            let dropped = before.saturating_sub(self.places.len());
+            self.notes
+                .push(format!("`{}`: {dropped} left out", pattern.as_str()));
+        }
+    }
+
+    /// Leaves out links to what is left out itself, and to what has their place now.
+    fn drop_links(&mut self, tree: &Tree) {
+        for (path, node) in tree.iter() {
+            let (Node::Link { target }, Some(place)) = (node, self.places.get(path)) else {
+                continue;
+            };
+            let Some(Target::Path(end)) = links::end(tree, path, target) else {
+                continue;
+            };
+            let end_place = self.places.get(&end);
+            if end_place.is_none() || end_place == Some(place) {
+                self.notes.push(format!(
+                    "`{path}` is left out, as is what it leads to: `{end}`"
+                ));
+                self.places.remove(path);
             }
         }
     }
+
+    /// Gives everything in a folder another one, where `to` has one for that folder, as laid out so far.
+    fn move_folders(&mut self, to: impl Fn(&str) -> Option<String>) {
+        for place in self.places.values_mut() {
+            let ends = place.match_indices('/').map(|(end, _)| end);
+            let folders = ends.chain([place.len()]);
+            let moved = folders.into_iter().find_map(|end| {
+                let (folder, rest) = place.split_at_checked(end)?;
+                Some(format!("{}{rest}", to(folder)?))
+            });
+            if let Some(moved) = moved {
+                *place = moved;
+            }
+        }
+    }
+}
+
+/// The releases of CUDA that `tree` has folders of libraries for.
+pub(super) fn releases(tree: &Tree) -> Vec<Version> {
+    let folders = tree
+        .iter()
+        .filter(|(_, node)| matches!(node, Node::Directory { .. }));
+    let names = folders.filter_map(|(path, _)| {
+        let (folder, name) = path.as_str().split_once('/')?;
+        (matches!(folder, "lib" | "lib64") && is_release(name)).then(|| name.parse().ok())?
+    });
+    names.collect()
 }
 
 /// The folder for `cuda`; where no release is asked for, the only one.
@@ -201,12 +268,6 @@ fn is_at_top(path: &RelPath) -> bool {
     !path.as_str().contains('/')
 }
 
-/// Is `path` the folder or something in it?
-fn is_in(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// `12`, `11.0`: how NVIDIA names the folders.
 fn is_release(name: &str) -> bool {
     let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -223,7 +284,7 @@ mod tests {
     fn laid(lines: &[&str], cuda: Option<&str>) -> Result<Vec<String>, String> {
         let tree = Tree::sample(lines);
         let cuda = cuda.map(|text| text.parse().unwrap());
-        let layout = Layout::new(&tree, cuda.as_ref()).map_err(|error| error.render())?;
+        let layout = Layout::new(&tree, cuda.as_ref(), &[]).map_err(|error| error.render())?;
         let is_leaf = |node: &Node| !matches!(node, Node::Directory { is_empty: false });
         let leaves = tree.iter().filter(|(_, node)| is_leaf(node));
         Ok(leaves
@@ -318,5 +379,51 @@ mod tests {
         ] {
             assert_eq!(laid(&[line], None).unwrap(), [expected]);
         }
+    }
+
+    #[test]
+    fn links_go_with_what_they_lead_to() {
+        for (lines, cuda, expected) in [
+            (
+                &["lib -> lib64", "lib64/x"][..],
+                None,
+                &["lib => nothing", "lib64/x => lib/x"][..],
+            ),
+            (
+                &[
+                    "lib/11.0 -> 11",
+                    "lib/11/x",
+                    "lib/12/x",
+                    "lib/y -> 12/x",
+                    "lib/x -> 12/x",
+                ],
+                Some("12.0"),
+                &[
+                    "lib/11.0 => nothing",
+                    "lib/11/x => nothing",
+                    "lib/12/x => lib/x",
+                    "lib/x => nothing",
+                    "lib/y => lib/y",
+                ],
+            ),
+        ] {
+            assert_eq!(laid(lines, cuda).unwrap(), expected);
+        }
+        let tree = Tree::sample(&["lib/a.so", "lib/b.so -> a.so", "python/x.whl", "LICENSE"]);
+        let drop = ["lib/a*", "python/**"].map(|glob| Pattern::new(glob).unwrap());
+        let layout = Layout::new(&tree, None, &drop).unwrap();
+        let kept = tree.iter().filter(|(path, _)| layout.place(path).is_some());
+        let kept: Vec<&str> = kept.map(|(path, _)| path.as_str()).collect();
+        assert_eq!(kept, ["LICENSE", "lib", "python"]);
+        assert_eq!(layout.notes().len(), 3);
+    }
+
+    #[test]
+    fn many_folders_take_no_longer_than_they_must() {
+        let lines: Vec<String> = (0..5000).map(|number| format!("lib/{number}/x")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let started = std::time::Instant::now();
+        assert_eq!(laid(&lines, Some("12.0")).unwrap().len(), 5000);
+        assert!(started.elapsed().as_secs() < 5);
     }
 }

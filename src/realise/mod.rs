@@ -37,7 +37,7 @@ use crate::archive;
 use crate::error::Error;
 use crate::hash;
 use crate::manifest::{Platform, Version};
-use crate::plan::{OutputName, Plan, outputs};
+use crate::plan::{OutputName, Patterns, Plan, outputs};
 use crate::resolve::Abi;
 use crate::text;
 use error::RealiseError;
@@ -143,7 +143,8 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
 
     progress(Event::Phase(Phase::Split));
     let tree = Tree::read(&unpacked)?;
-    let layout = Layout::new(&tree, plan.extras.cuda_version.as_ref())?;
+    let extras = &plan.extras;
+    let layout = Layout::new(&tree, extras.cuda_version.as_ref(), &extras.drop)?;
     for note in layout.notes() {
         progress(Event::Detail(note));
     }
@@ -257,20 +258,30 @@ fn list(
     Ok(())
 }
 
-/// The outputs that have something in them when the unpacked archive `root` is split for a set of the release `cuda`
-/// (`None`: for no particular one): what a feature manifest says, and a plan should declare.
+/// The outputs that have something in them when the unpacked archive `root` is split, whichever release of CUDA that is for
+/// (some archives have a folder of libraries for each): what a feature manifest says, and a plan may declare.
 ///
 /// # Errors
-/// `root` cannot be read, or has folders of libraries for other releases of CUDA only.
-pub fn derive_outputs(root: &Path, cuda: Option<&Version>) -> Result<BTreeSet<OutputName>, Error> {
+/// `root` cannot be read.
+pub fn derive_outputs(root: &Path) -> Result<BTreeSet<OutputName>, Error> {
     let tree = Tree::read(root)?;
-    let layout = Layout::new(&tree, cuda)?;
-    let content = tree
-        .iter()
-        .filter(|(_, node)| !matches!(node, Node::Directory { .. }));
-    Ok(outputs::derive(
-        content.filter_map(|(path, _)| layout.place(path)),
-    ))
+    let derive = |cuda: Option<&Version>| -> Result<BTreeSet<OutputName>, Error> {
+        let layout = Layout::new(&tree, cuda, &[])?;
+        let content = tree
+            .iter()
+            .filter(|(_, node)| !matches!(node, Node::Directory { .. }));
+        let places = content.filter_map(|(path, _)| layout.place(path));
+        Ok(outputs::derive(places, &Patterns::default()))
+    };
+    let mut derived: Option<BTreeSet<OutputName>> = None;
+    for release in layout::releases(&tree) {
+        let of_release = derive(Some(&release))?;
+        derived = Some(match derived {
+            Some(derived) => &derived & &of_release,
+            None => of_release,
+        });
+    }
+    derived.map_or_else(|| derive(None), Ok)
 }
 
 /// The machine whose ELF files a platform's packages consist of; `None` where there are no ELF files to patch.

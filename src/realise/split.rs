@@ -360,7 +360,7 @@ fn check_outputs(pieces: &[Piece], plan: &Plan) -> Result<(), Error> {
     Err(RealiseError::EmptyOutputs {
         package: plan.package.clone(),
         empty,
-        derived: derive(content().map(|piece| &piece.to.path))
+        derived: derive(content().map(|piece| &piece.to.path), &plan.extras.patterns)
             .into_iter()
             .collect(),
         content: folders
@@ -400,11 +400,12 @@ mod tests {
     fn split(lines: &[&str], names: &[OutputName]) -> Result<Vec<String>, String> {
         let mut references = References::default();
         let tree = Tree::sample(lines);
-        let layout = Layout::new(&tree, None).map_err(|error| error.render())?;
-        let derived = derive(tree.iter().filter_map(|(path, node)| match node {
+        let layout = Layout::new(&tree, None, &[]).map_err(|error| error.render())?;
+        let content = tree.iter().filter_map(|(path, node)| match node {
             Node::Directory { .. } => None,
             _ => layout.place(path),
-        }));
+        });
+        let derived = derive(content, &Patterns::default());
         let names: Vec<_> = names
             .iter()
             .filter(|name| derived.contains(name))
@@ -548,7 +549,7 @@ mod tests {
     #[test]
     fn outputs_without_content_are_refused() {
         let tree = Tree::sample(&["lib/libx.so.1", "lib/y/", "LICENSE", "bin/"]);
-        let layout = Layout::new(&tree, None).unwrap();
+        let layout = Layout::new(&tree, None, &[]).unwrap();
         let declared = [
             OutputName::Out,
             OutputName::Bin,

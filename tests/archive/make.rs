@@ -126,6 +126,22 @@ pub fn wheel_with_record(file: (&str, u32, &[u8]), dist_info: &str, record: &str
     ])
 }
 
+/// An .xz stream that asks for another dictionary: 2 or 3 (the lowest bit of `size`) `<< (size / 2 + 11)` bytes.
+pub fn with_dictionary(mut xz: Vec<u8>, size: u8) -> Vec<u8> {
+    // The block's header: its size and flags, filter 0x21 (LZMA2) with one byte of properties, which is the dictionary's size.
+    assert_eq!(xz[13..16], [0, 0x21, 1]);
+    xz[16] = size;
+    sum(&mut xz, 12, 8);
+    xz
+}
+
+/// Sets the CRC-32 behind `count` bytes at `at`.
+pub fn sum(bytes: &mut [u8], at: usize, count: usize) {
+    let mut crc = flate2::Crc::new();
+    crc.update(&bytes[at..at + count]);
+    bytes[at + count..at + count + 4].copy_from_slice(&crc.sum().to_le_bytes());
+}
+
 /// `bytes` with every occurrence of `from` replaced by `to`, which is as long.
 pub fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());

@@ -192,6 +192,30 @@ fn a_file_larger_than_memory() {
     assert_eq!(&end, b"end");
 }
 
+/// Too little memory is the machine's fault, not the archive's.
+#[test]
+fn too_little_memory_is_a_fault() {
+    if tool("archive::robust::too_little_memory_is_a_fault", "prlimit").is_none() {
+        return;
+    }
+    let folder = folder();
+    let archive = folder.path().join("a.tar.xz");
+    // 192 MiB, less than the cap.
+    let xz = make::with_dictionary(xz(&files(3, 10)), 31);
+    fs::write(&archive, xz).unwrap();
+    let out = folder.path().join("out");
+    run(&mut unpack(&archive, &out)).expect(0);
+    fs::remove_dir_all(&out).unwrap();
+    let limited = &["prlimit", "--as=150000000"];
+    let ran = run(&mut under(limited, &unpack(&archive, &out))).expect(3);
+    assert!(
+        ran.stderr.contains("can't allocate memory"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(names(folder.path()), ["a.tar.xz"]);
+}
+
 /// Runs `command` and says how much memory it had at most, in KiB.
 fn peak_kib(command: &Command) -> u64 {
     let script = "import resource, subprocess, sys\n\

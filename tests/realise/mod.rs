@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cuda_redist::plan::OutputName;
+use cuda_redist::plan::{OutputName, Patterns};
 use cuda_redist::relpath::RelPath;
 use cuda_redist::{elf, hash};
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ fn derived(members: &[Member]) -> impl Iterator<Item = OutputName> {
         .map(|member| member.path.replace("pkg-config/", "share/pkgconfig/"))
         .map(|path| RelPath::new(&path).expect("paths of members are sound"))
         .collect();
-    let derived = cuda_redist::plan::outputs::derive(&paths);
+    let derived = cuda_redist::plan::outputs::derive(&paths, &Patterns::default());
     OutputName::ALL
         .into_iter()
         .filter(move |name| derived.contains(name) || *name == OutputName::Dev)
