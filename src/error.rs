@@ -165,6 +165,19 @@ impl Error {
         })
     }
 
+    /// The same with each place as `rename` tells it: of files that are not where anybody can look.
+    pub fn with_places(self, rename: impl Fn(&str) -> String) -> Error {
+        let renamed = |problem: Box<dyn Problem>| -> Box<dyn Problem> {
+            let place = problem.place().map(|place| rename(&place));
+            Box::new(Elsewhere { problem, place })
+        };
+        Error {
+            first: renamed(self.first),
+            rest: self.rest.into_iter().map(renamed).collect(),
+            more: self.more,
+        }
+    }
+
     /// The same with `more` further problems that are only counted.
     pub fn and_more(mut self, more: usize) -> Error {
         self.more = more;
@@ -216,6 +229,39 @@ impl Error {
             let _ = write!(out, "\nand {more} more");
         }
         out
+    }
+}
+
+/// A problem whose place is told in other words.
+#[derive(Debug)]
+struct Elsewhere {
+    problem: Box<dyn Problem>,
+    place: Option<String>,
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
+    }
+}
+
+impl std::error::Error for Elsewhere {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.problem.source()
+    }
+}
+
+impl Problem for Elsewhere {
+    fn kind(&self) -> Kind {
+        self.problem.kind()
+    }
+
+    fn place(&self) -> Option<String> {
+        self.place.clone()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.problem.hint()
     }
 }
 

@@ -47,7 +47,9 @@ const NAME_BYTES_MAX: usize = 211;
 const BLOCK_BYTES: u64 = 1 << 20;
 /// What one thread searches before it takes the next piece: files of 350 MB should keep all of them busy.
 const PIECE_BYTES: u64 = 32 << 20;
-/// Files that quote how others are installed.
+/// What is told of one piece of a file: the rest would be more of the same.
+const FOUND_MAX: usize = 20;
+/// Files that quote how others are installed, and what they are written in.
 const LICENCES: &[&str] = &[
     "license",
     "licence",
@@ -56,6 +58,8 @@ const LICENCES: &[&str] = &[
     "notice",
     "copyright",
 ];
+
+const LICENCE_ENDS: &[&str] = &["htm", "html", "md", "pdf", "rst", "rtf", "txt"];
 
 /// Searches every file and link, and tells the first of each text in each file, in order.
 ///
@@ -181,6 +185,12 @@ impl Needles<'_> {
     /// Searches `text`, which begins at `offset` of the file `path`, for what begins in its first block.
     fn search(&self, text: &[u8], offset: u64, path: &Path, found: &mut Vec<FoundText>) {
         let mut tell = |at: usize, text: String, is_reference| {
+            let is_known = found
+                .iter()
+                .any(|one: &FoundText| one.text == text && one.path == path);
+            if is_known || found.len() >= FOUND_MAX {
+                return;
+            }
             found.push(FoundText {
                 path: path.to_owned(),
                 offset: offset.saturating_add(at as u64),
@@ -209,10 +219,19 @@ impl Needles<'_> {
     }
 }
 
+/// `LICENSE`, `license.txt`, `EULA-12.pdf`; not `license_server.h`.
 fn is_licence(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
-    LICENCES.iter().any(|licence| name.starts_with(licence))
+    let is_text = match name.rsplit_once('.') {
+        Some((_, end)) => LICENCE_ENDS.contains(&end) || end.bytes().all(|b| b.is_ascii_digit()),
+        None => true,
+    };
+    let rest = LICENCES
+        .iter()
+        .find_map(|licence| name.strip_prefix(licence));
+    let ends_word = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    is_text && rest.is_some_and(ends_word)
 }
 
 #[cfg(test)]
@@ -272,5 +291,21 @@ mod tests {
                 format!("large@{}: /usr/", PIECE_BYTES + BLOCK_BYTES - 2),
             ]
         );
+    }
+
+    #[test]
+    fn licences_are_told_by_their_names() {
+        for (name, expected) in [
+            ("LICENSE", true),
+            ("license.txt", true),
+            ("EULA-12.9.pdf", true),
+            ("NOTICE", true),
+            ("LICENSE_cub.md", true),
+            ("notices.h", false),
+            ("license_server.so", false),
+            ("licensed.txt", false),
+        ] {
+            assert_eq!(is_licence(Path::new(name)), expected, "{name}");
+        }
     }
 }

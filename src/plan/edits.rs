@@ -1,5 +1,8 @@
 //! Which RUNPATH a file gets, as a pure function.
 
+/// What the dynamic loader takes for the directory of the file itself.
+pub const ORIGIN: &str = "$ORIGIN";
+
 /// One directory that satisfies a NEEDED entry, as the dynamic loader will see it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LibraryDir {
@@ -9,7 +12,7 @@ pub enum LibraryDir {
     At(String),
 }
 
-/// The text of the RUNPATH: `driver_paths`, then `satisfied_by` (in order of NEEDED) without repetitions,
+/// The text of the RUNPATH: `driver_paths`, then `satisfied_by` (best ones first) without repetitions,
 /// then `$ORIGIN`.
 ///
 /// The driver comes first because the libraries beside it must win over stand-ins in a package; `$ORIGIN`
@@ -25,7 +28,7 @@ pub fn runpath(driver_paths: &[String], satisfied_by: &[LibraryDir]) -> String {
         .iter()
         .map(String::as_str)
         .chain(dirs)
-        .chain(["$ORIGIN"])
+        .chain([ORIGIN])
     {
         if !entries.contains(&entry) {
             entries.push(entry);

@@ -72,6 +72,8 @@ pub(super) enum RealiseError {
     Cycle { package: String, steps: Vec<String> },
     #[error("expected the store path of a package, found none")]
     NoDependency { package: String, path: PathBuf },
+    #[error("expected the store path of the package `cuda_compat`, found none")]
+    NoCompat { path: PathBuf },
     #[error("expected folders of needed libraries without `:` and `$`, which mean something else in a RUNPATH, found {}", text::quote(.folder))]
     LibraryFolder { package: String, folder: String },
     #[error("expected no text {}", text::quote(.text))]
@@ -181,6 +183,7 @@ impl Problem for RealiseError {
             RealiseError::DanglingLink { link, .. } | RealiseError::LinkToSplit { link, .. } => {
                 text::printable(link)
             }
+            RealiseError::NoCompat { path } => format!("`cudaCompat`: {}", shown(path)),
             RealiseError::NoDependency { package, path } => {
                 format!(
                     "`dependencies.{}`: {}",
@@ -230,7 +233,7 @@ impl Problem for RealiseError {
             RealiseError::Reference { .. } => Some(
                 "add the package to `dependencies` if this one is meant to lead there".to_owned(),
             ),
-            RealiseError::NoDependency { .. } => Some("build that package first".to_owned()),
+            RealiseError::NoDependency { .. } | RealiseError::NoCompat { .. } => Some("build that package first".to_owned()),
             _ => None,
         }
     }

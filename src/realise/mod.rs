@@ -135,9 +135,13 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         .keep()?;
         Ok(stage)
     })?;
+    let mut compared = vec!["sha256"];
+    compared.extend(expected.md5.map(|_| "md5"));
+    compared.extend(expected.size_bytes.map(|_| "size"));
     progress(Event::Note(&format!(
-        "{}: sha256 and size are the manifest's",
-        text::printable(archive_name)
+        "{}: as the manifest says ({})",
+        text::printable(archive_name),
+        compared.join(", ")
     )));
     let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
 
@@ -153,6 +157,9 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     let homes = Homes::new(&tree, &layout, plan);
     let split = Split::new(&tree, &homes, plan, &mut references)?;
     split.carry_out(&unpacked, &stage)?;
+    for line in split.made_links() {
+        progress(Event::Detail(&line));
+    }
     let rewritten = texts::rewrite(
         plan,
         &tree,
@@ -170,13 +177,19 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     progress(Event::Phase(Phase::Patch));
     let machine = machine(&plan.platform);
     let (patched, left_alone) = match machine {
-        Some(machine) => patch::patch(machine, plan, &tree, &split, &stage, references, progress)?,
+        Some(machine) => patch::patch(machine, plan, &tree, &split, &stage, references, progress)
+            .map_err(|error| stage.named(error))?,
         None => {
             references.check(&plan.package)?;
-            progress(Event::Note(&format!(
-                "{}: no ELF files to patch on this platform, nothing is patched",
+            let text = format!(
+                "{}: nothing is patched on this platform, and no ELF file audited",
                 plan.platform
-            )));
+            );
+            progress(if plan.platform.as_str().starts_with("windows") {
+                Event::Warning(&text)
+            } else {
+                Event::Note(&text)
+            });
             (Vec::new(), Vec::new())
         }
     };
@@ -189,7 +202,7 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     )));
 
     progress(Event::Phase(Phase::Audit));
-    let audited = audited::audit(plan, machine, &stage)?;
+    let audited = audited::audit(plan, machine, &stage).map_err(|error| stage.named(error))?;
     for note in audited.notes() {
         progress(Event::Note(&note));
     }

@@ -119,6 +119,11 @@ pub(super) fn patch(
             }
         }
     }
+    if let (true, Some(other)) = (objects.is_empty(), abis.values().next()) {
+        progress(Event::Warning(&format!(
+            "this is a package for {machine}, but all of its programs and libraries are for others, such as {other}: is it the archive of another platform?"
+        )));
+    }
     for (pattern, sonames) in &plan.extras.add_needed {
         if !objects
             .iter()
@@ -132,6 +137,11 @@ pub(super) fn patch(
         }
     }
 
+    if let Some(root) = &plan.extras.cuda_compat
+        && !Path::new(root).is_dir()
+    {
+        return Err(RealiseError::NoCompat { path: root.into() }.into());
+    }
     let mut libraries = own_libraries(tree, split, &abis);
     add_dependencies(&mut libraries, plan, &objects)?;
 
@@ -176,18 +186,10 @@ pub(super) fn patch(
         .into());
     }
     references.check(&plan.package)?;
+    let for_all = dlopen_folders(plan, progress);
     let mut edits = Vec::new();
     for (object, mut dirs) in found {
-        for name in &plan.extras.dlopen {
-            let root = plan.dependencies.get(name);
-            let folder = LIBRARY_FOLDERS
-                .iter()
-                .find(|folder| root.is_some_and(|root| root.join(folder).is_dir()));
-            dirs.extend(folder.map(|folder| Dir::Dependency {
-                name: name.clone(),
-                folder,
-            }));
-        }
+        dirs.extend(for_all.iter().cloned());
         let opened = add_opened(
             &mut dirs,
             &libraries,
@@ -196,10 +198,66 @@ pub(super) fn patch(
             object,
             &mut references,
         );
-        edits.push(edit_of(plan, object, &dirs, opened)?);
+        let first = own_first(&mut dirs, &libraries, machine, plan, object);
+        edits.push(edit_of(plan, object, &dirs, first, opened)?);
     }
     let patched = carry_out(&edits, stage, progress)?;
     Ok((patched, left_alone))
+}
+
+/// The folders of the dependencies that the plan wants every file to see.
+fn dlopen_folders(plan: &Plan, progress: Progress<'_>) -> Vec<Dir> {
+    let mut dirs = Vec::new();
+    for name in &plan.extras.dlopen {
+        let root = plan.dependencies.get(name);
+        let folder = LIBRARY_FOLDERS
+            .iter()
+            .find(|folder| root.is_some_and(|root| root.join(folder).is_dir()));
+        match folder {
+            Some(folder) => dirs.push(Dir::Dependency {
+                name: name.clone(),
+                folder,
+            }),
+            None => progress(Event::Warning(&format!(
+                "`dlopen`: `{}` has no folder of libraries",
+                text::printable(name)
+            ))),
+        }
+    }
+    dirs
+}
+
+/// Does the file's own folder have to come before the dependencies'?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OriginFirst {
+    /// Yes: one of them has a library of the same name as one in it.
+    Yes,
+    /// No: it comes last, as always.
+    No,
+}
+
+/// Puts the package's own folders before those of dependencies: the loader takes the first library of the right name.
+fn own_first(
+    dirs: &mut [Dir],
+    libraries: &Libraries<Dir>,
+    machine: Abi,
+    plan: &Plan,
+    object: &Object<'_>,
+) -> OriginFirst {
+    dirs.sort_by_key(|dir| matches!(dir, Dir::Dependency { .. }));
+    let is_hidden = object.needed().any(|soname| {
+        let own = match answer(libraries, machine, soname, plan, object) {
+            Answer::Directory(dir) => is_own_folder(&dir, object.at),
+            Answer::Host(_) | Answer::Missing { .. } => false,
+        };
+        own && libraries
+            .all(machine, soname)
+            .any(|dir| dirs.contains(dir) && !is_own_folder(dir, object.at))
+    });
+    match is_hidden {
+        true => OriginFirst::Yes,
+        false => OriginFirst::No,
+    }
 }
 
 fn object<'a>(
@@ -319,11 +377,15 @@ fn edit_of<'a>(
     plan: &Plan,
     object: &'a Object<'a>,
     dirs: &[Dir],
+    origin: OriginFirst,
     opened: Vec<String>,
 ) -> Result<Edit<'a>, Error> {
     let as_text =
-        |first: Option<String>, show: &dyn Fn(&Dir) -> Option<String>| -> Result<String, Error> {
+        |compat: Option<String>, show: &dyn Fn(&Dir) -> Option<String>| -> Result<String, Error> {
             let mut shown = Vec::new();
+            if origin == OriginFirst::Yes {
+                shown.push(LibraryDir::At(edits::ORIGIN.to_owned()));
+            }
             for dir in dirs {
                 shown.push(if is_own_folder(dir, object.at) {
                     LibraryDir::Origin
@@ -331,7 +393,8 @@ fn edit_of<'a>(
                     LibraryDir::At(show(dir).ok_or_else(|| unspeakable(plan, dir))?)
                 });
             }
-            let drivers: Vec<String> = first.into_iter().chain(plan.driver_paths.clone()).collect();
+            let drivers = compat.into_iter().chain(plan.driver_paths.clone());
+            let drivers: Vec<String> = drivers.collect();
             Ok(edits::runpath(&drivers, &shown))
         };
     let compat = plan.extras.cuda_compat.as_ref();

@@ -92,6 +92,23 @@ impl Split {
         &self.pieces
     }
 
+    /// The links that are not as they were in the archive, a line for each.
+    pub(super) fn made_links(&self) -> impl Iterator<Item = String> {
+        self.pieces.iter().filter_map(|piece| {
+            let Placement { output, path } = &piece.to;
+            match &piece.kind {
+                PieceKind::Link(text) if text.starts_with('/') => Some(format!(
+                    "{output}: {path}: leads to another output, {}",
+                    text::printable(text)
+                )),
+                PieceKind::Link(text) if path.file_name() != piece.from.file_name() => {
+                    Some(format!("{output}: {path}: a name for {text}"))
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// Moves everything from `unpacked` to the outputs of `stage`, and removes what is left of `unpacked`.
     ///
     /// # Errors

@@ -6,12 +6,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, utimensat};
 use tempfile::TempDir;
 
 use super::error::RealiseError;
 use crate::error::Error;
 use crate::plan::OutputName;
+use crate::text;
 
 /// The one modification time of everything: what Nix sets in its store.
 const MTIME_SECONDS: i64 = 1;
@@ -109,6 +110,18 @@ impl Stage {
             .map(|(name, output)| (*name, output.dir.as_path(), output.path.as_path()))
     }
 
+    /// `error` with `OUTPUT:PATH` for files in directories that are gone when it is read.
+    pub(super) fn named(&self, error: Error) -> Error {
+        error.with_places(|place| {
+            self.outputs
+                .iter()
+                .fold(place.to_owned(), |place, (name, output)| {
+                    let dir = text::printable(&output.dir.to_string_lossy());
+                    place.replace(&format!("{dir}/"), &format!("{name}:"))
+                })
+        })
+    }
+
     /// Gives everything the modes and the time that Nix gives to what is in its store, so that the same plan makes the same
     /// outputs whoever carries it out, and moves every output to its final path: `out`, which has the report, last.
     ///
@@ -119,51 +132,41 @@ impl Stage {
             return Ok(());
         }
         for output in self.outputs.values() {
-            settle_files(&output.dir)?;
+            settle_below(&output.dir)?;
         }
-        // A directory without the right to write cannot be moved, so directories come afterwards.
+        // A directory without the right to write cannot be moved, so the one at the top comes afterwards.
         for output in self.outputs.values_mut().rev() {
             if !output.is_in_place {
-                fs::rename(&output.dir, &output.path).map_err(|source| {
-                    RealiseError::io("move the finished output to", &output.path, source)
-                })?;
+                renameat_with(CWD, &output.dir, CWD, &output.path, RenameFlags::NOREPLACE)
+                    .map_err(|source| {
+                        let action = "move the finished output to";
+                        RealiseError::io(action, &output.path, source.into())
+                    })?;
                 output.is_in_place = true;
             }
-            settle_directories(&output.path)?;
+            set_mode(&output.path, 0o555)?;
+            set_time(&output.path)?;
         }
         self.is_complete = true;
         Ok(())
     }
 }
 
-/// Files and links below `folder`: read-only, and from the epoch's first second.
-fn settle_files(folder: &Path) -> Result<(), Error> {
+/// Everything below `folder`: read-only, and from the epoch's first second.
+fn settle_below(folder: &Path) -> Result<(), Error> {
     for entry in entries(folder)? {
         let path = entry.path();
         let metadata = look_at(&path)?;
         if metadata.is_dir() {
-            settle_files(&path)?;
-            continue;
+            settle_below(&path)?;
         }
-        if metadata.is_file() {
+        if !metadata.is_symlink() {
             let is_executable = metadata.permissions().mode() & 0o111 != 0;
             set_mode(&path, if is_executable { 0o555 } else { 0o444 })?;
         }
         set_time(&path)?;
     }
     Ok(())
-}
-
-/// `folder` and the folders below it.
-fn settle_directories(folder: &Path) -> Result<(), Error> {
-    for entry in entries(folder)? {
-        let path = entry.path();
-        if look_at(&path)?.is_dir() {
-            settle_directories(&path)?;
-        }
-    }
-    set_mode(folder, 0o555)?;
-    set_time(folder)
 }
 
 /// What lies in `folder`, in no order.
@@ -218,7 +221,12 @@ impl Drop for Stage {
         if self.is_complete {
             return;
         }
-        for output in self.outputs.values().filter(|output| output.is_in_place) {
+        for output in self.outputs.values() {
+            if !output.is_in_place {
+                // The hidden directory removes itself, as far as it may.
+                let _ = make_writable(&output.dir);
+                continue;
+            }
             remove(&output.path);
         }
     }

@@ -124,6 +124,14 @@ impl<D: Clone> Libraries<D> {
             .filter(move |name| matches(&parts, name))
     }
 
+    /// Every directory that has a library `soname` for `machine`.
+    pub fn all(&self, machine: Abi, soname: &str) -> impl Iterator<Item = &D> {
+        let named = self.by_name.get(soname).into_iter().flatten();
+        named
+            .filter(move |(of, _)| *of == machine)
+            .map(|(_, directory)| directory)
+    }
+
     /// Who satisfies `soname` for a file of `machine`.
     ///
     /// Directories come before the host, so that a package that ships a library itself uses its own. Among several

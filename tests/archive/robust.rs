@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use cuda_redist::archive;
 use super::make::{self, entry, file};
 use super::{folder, names, unpack_bytes};
 use crate::support::nvidia_archive::xz;
-use crate::support::{Ran, program, run, skip, tool};
+use crate::support::{Ran, is_root, program, run, skip, tool};
 
 /// Bytes that pack to about a third.
 fn content(length: usize) -> Vec<u8> {
@@ -61,10 +61,6 @@ fn under(wrapper: &[&str], command: &Command) -> Command {
         .arg(command.get_program())
         .args(command.get_args());
     wrapped
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// A file system of its own, unmounted when dropped.

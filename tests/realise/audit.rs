@@ -97,7 +97,9 @@ fn compat_and_drivers_come_first_and_what_is_opened_last() {
         "cuda_nvrtc": nvrtc.output("lib"), "libcublas": cublas.output("lib"), "numactl": numa.output("lib"),
     });
     cudnn.plan["dlopen"] = json!(["cuda_nvrtc"]);
-    cudnn.plan["cudaCompat"] = json!("/nix/store/compat");
+    let compat = dir();
+    cudnn.plan["cudaCompat"] = json!(compat.path());
+    let compat = compat.path().display();
     cudnn.plan["addNeeded"] = json!({
         "lib/libcudnn_ops.so.*": ["libcudnn.so.9", "libcublas.so.12"], "lib/libgone.so": ["libx.so"],
     });
@@ -106,7 +108,7 @@ fn compat_and_drivers_come_first_and_what_is_opened_last() {
     assert_eq!(
         cudnn.runpath("lib", "lib/libcudnn.so.9").unwrap(),
         format!(
-            "/nix/store/compat/compat:{DRIVER}:{}:{}:$ORIGIN",
+            "{compat}/compat:{DRIVER}:{}:{}:$ORIGIN",
             lib(&nvrtc),
             lib(&numa)
         )
@@ -114,7 +116,7 @@ fn compat_and_drivers_come_first_and_what_is_opened_last() {
     assert_eq!(
         cudnn.runpath("lib", "lib/libcudnn_ops.so.9").unwrap(),
         format!(
-            "/nix/store/compat/compat:{DRIVER}:{}:{}:$ORIGIN",
+            "{compat}/compat:{DRIVER}:{}:{}:$ORIGIN",
             lib(&cublas),
             lib(&nvrtc)
         )
@@ -148,6 +150,100 @@ fn compat_and_drivers_come_first_and_what_is_opened_last() {
     assert_eq!(
         of("lib/libcudnn_ops.so.9")["addedNeeded"],
         json!(["libcudnn.so.9"])
+    );
+}
+
+#[test]
+fn what_a_plan_names_must_be_there() {
+    let Some(cc) = tool("what_a_plan_names_must_be_there", "cc") else {
+        return;
+    };
+    let members = [binary("lib/libx.so.1", library(&cc, "libx.so.1", &[]))];
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &members);
+    let empty = dir();
+    package.plan["dependencies"] = json!({ "cuda_nvrtc": empty.path() });
+    package.plan["dlopen"] = json!(["cuda_nvrtc"]);
+    let ran = package.run(&[]).expect(0);
+    assert_eq!(
+        ran.stderr,
+        "warning: `dlopen`: `cuda_nvrtc` has no folder of libraries\n"
+    );
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &members);
+    package.plan["cudaCompat"] = json!("/nix/store/gone");
+    let words = "`cudaCompat`: /nix/store/gone: expected the store path of the package `cuda_compat`, found none";
+    let ran = package.run(&[]).expect(1);
+    assert!(ran.stderr.starts_with(words), "{}", ran.stderr);
+}
+
+#[test]
+fn own_libraries_come_before_those_of_dependencies() {
+    let Some(cc) = tool("own_libraries_come_before_those_of_dependencies", "cc") else {
+        return;
+    };
+    let dependency = Package::new(
+        "libdep",
+        "linux-x86_64",
+        &[
+            binary("lib/libdep.so.1", library(&cc, "libdep.so.1", &[])),
+            binary("lib/libb.so.1", library(&cc, "libb.so.1", &[])),
+        ],
+    );
+    dependency.realise().expect(0);
+    let needed = ["libdep.so.1", "libb.so.1"];
+    let mut package = Package::new(
+        "cuda_foo",
+        "linux-x86_64",
+        &[
+            binary("lib/liba.so.1", library(&cc, "liba.so.1", &needed)),
+            binary("lib/libb.so.1", library(&cc, "libb.so.1", &[])),
+            binary("bin/libtool.so", library(&cc, "libtool.so", &needed)),
+        ],
+    );
+    package.plan["dependencies"] = json!({ "libdep": dependency.output("lib") });
+    package.realise().expect(0);
+    let (own, other) = (package.output("lib"), dependency.output("lib"));
+    let (own, other) = (own.display(), other.display());
+    assert_eq!(
+        package.runpath("bin", "bin/libtool.so").unwrap(),
+        format!("{DRIVER}:{own}/lib:{other}/lib:$ORIGIN")
+    );
+    assert_eq!(
+        package.runpath("lib", "lib/liba.so.1").unwrap(),
+        format!("{DRIVER}:$ORIGIN:{other}/lib")
+    );
+}
+
+#[test]
+fn an_archive_of_another_machine_is_noticed() {
+    let Some(cc) = tool("an_archive_of_another_machine_is_noticed", "cc") else {
+        return;
+    };
+    let members = [binary("lib/libx.so.1", library(&cc, "libx.so.1", &[]))];
+    let package = Package::new("cuda_foo", "linux-sbsa", &members);
+    let ran = package.run(&[]).expect(0);
+    let words = "warning: this is a package for aarch64, but all of its programs and libraries are for others, such as x86_64";
+    assert!(ran.stderr.starts_with(words), "{}", ran.stderr);
+}
+
+#[test]
+fn a_damaged_library_is_named_as_it_would_be() {
+    let Some(cc) = tool("a_damaged_library_is_named_as_it_would_be", "cc") else {
+        return;
+    };
+    let mut library = library(&cc, "libx.so.1", &[]);
+    // The number of program headers.
+    library[56] = 255;
+    library[57] = 255;
+    let package = Package::new(
+        "cuda_foo",
+        "linux-x86_64",
+        &[binary("lib/libx.so.1", library)],
+    );
+    let ran = package.run(&[]).expect(1);
+    assert!(
+        ran.stderr.starts_with("lib:lib/libx.so.1: "),
+        "{}",
+        ran.stderr
     );
 }
 

@@ -7,6 +7,7 @@ pub mod nvidia_archive;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -82,6 +83,11 @@ pub fn member(wheel: &Path, path: &str, dir: &Path) -> PathBuf {
     let mut file = std::fs::File::create(&target).unwrap();
     std::io::copy(&mut wheel.by_name(&found).unwrap(), &mut file).unwrap();
     target
+}
+
+/// Does this process belong to root?
+pub fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 /// A tool from the `PATH`; `None` (after a visible [`skip`]) where it is missing.
