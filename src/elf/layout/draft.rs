@@ -230,6 +230,7 @@ impl Draft {
         }
         let is_it = |section: &Section| {
             section.kind == elf::SHT_DYNAMIC
+                && section.is_alloc()
                 && (section.offset, section.addr, section.size)
                     == (old.offset, old.vaddr, old.file_size)
         };
@@ -254,7 +255,7 @@ impl Draft {
             let writable = elf::SHF_WRITE.0 | elf::SHF_ALLOC.0;
             section.kind == elf::SHT_PROGBITS
                 && (section.flags & writable, section.entry_size) == (writable, 8)
-                && section.size >= 8
+                && image.file_offset(section.addr, 8) == Some(section.offset)
         };
         let others = image.sections.iter().filter(is_table);
         let mut starts: Vec<u64> = others.map(|section| section.offset).chain(named).collect();
