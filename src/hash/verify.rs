@@ -163,7 +163,7 @@ pub fn verify_watched(
     expected: &Expected,
     watch: impl FnMut() -> io::Result<()>,
 ) -> Result<Verified<File>, Error> {
-    let compared = compare(&file, place, expected, watch)?;
+    let compared = compare(&file, place, expected, digest::digest, watch)?;
     Ok(compared.of(file, place))
 }
 
@@ -188,7 +188,9 @@ pub fn verify_beside<T>(
         let verifier = thread::Builder::new()
             .name("verify".to_owned())
             .spawn_scoped(scope, || {
-                let compared = compare(&file, place, expected, || Ok(()));
+                // The work needs the other processors more.
+                let digest = digest::digest_alone;
+                let compared = compare(&file, place, expected, digest, || Ok(()));
                 refuted.0.store(compared.is_err(), Ordering::Relaxed);
                 compared
             })
@@ -237,11 +239,12 @@ impl Compared {
     }
 }
 
-fn compare(
-    file: &File,
+fn compare<'f, W: FnMut() -> io::Result<()>>(
+    file: &'f File,
     place: &str,
     expected: &Expected,
-    watch: impl FnMut() -> io::Result<()>,
+    digest: impl FnOnce(Watched<'f, W>) -> io::Result<Digests>,
+    watch: W,
 ) -> Result<Compared, Error> {
     let io = |source| VerifyProblem::Io {
         place: place.to_owned(),
@@ -259,7 +262,7 @@ fn compare(
                 sha256,
                 md5,
                 size_bytes,
-            } = digest::digest(watched).map_err(io)?;
+            } = digest(watched).map_err(io)?;
             (sha256, Some(md5), size_bytes)
         }
         None => {
