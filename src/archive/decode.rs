@@ -48,7 +48,12 @@ impl<'a> Input<'a> {
 impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (self.watch)(self.position)?;
-        let count = self.file.read_at(buffer, self.position)?;
+        let count = loop {
+            match self.file.read_at(buffer, self.position) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => break outcome?,
+            }
+        };
         let count_bytes = u64::try_from(count).unwrap_or(u64::MAX);
         self.position = self.position.saturating_add(count_bytes);
         Ok(count)
@@ -162,8 +167,10 @@ enum At<R> {
     },
     /// In a stream.
     Inside(Box<XzDecoder<io::Chain<Cursor<[u8; 12]>, R>>>),
-    /// All was read, or nothing more can be.
-    Over,
+    /// All was read.
+    End,
+    /// There was an error: nothing more comes.
+    Failed,
 }
 
 impl<R: BufRead> Read for XzStreams<R> {
@@ -172,13 +179,20 @@ impl<R: BufRead> Read for XzStreams<R> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.at, At::Over) {
-                At::Over => return Ok(0),
+            match std::mem::replace(&mut self.at, At::Failed) {
+                At::End => {
+                    self.at = At::End;
+                    return Ok(0);
+                }
+                At::Failed => return Err(cut_short()),
                 At::Between { mut input, padding } => {
-                    if let Some(header) = stream_header(&mut input, padding)? {
-                        let decoder = xz_decoder(Cursor::new(header).chain(input))?;
-                        self.at = At::Inside(Box::new(decoder));
-                    }
+                    self.at = match stream_header(&mut input, padding)? {
+                        Some(header) => {
+                            let decoder = xz_decoder(Cursor::new(header).chain(input))?;
+                            At::Inside(Box::new(decoder))
+                        }
+                        None => At::End,
+                    };
                 }
                 At::Inside(mut decoder) => match decoder.read(buffer)? {
                     // The decoder gives no bytes only where the stream ends, when all of its sums were compared.

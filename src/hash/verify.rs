@@ -9,6 +9,11 @@ use std::thread;
 use super::digest::{self, Digests, Md5, Sha256};
 use crate::error::{Error, Kind, Problem};
 
+/// How much the thread that verifies beside work steps back, as `nice` counts (on Linux for the thread alone): a third of a processor
+/// where others want all of it, and then it still is done before a decompressor is. Measured on a wheel of 200 MB and two processors:
+/// 1.33 s without, 1.17 s with it.
+const NICENESS_BESIDE: i32 = 5;
+
 /// What a file must be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Expected {
@@ -163,7 +168,7 @@ pub fn verify_watched(
     expected: &Expected,
     watch: impl FnMut() -> io::Result<()>,
 ) -> Result<Verified<File>, Error> {
-    let compared = compare(&file, place, expected, watch)?;
+    let compared = compare(&file, place, expected, digest::digest, watch)?;
     Ok(compared.of(file, place))
 }
 
@@ -188,7 +193,10 @@ pub fn verify_beside<T>(
         let verifier = thread::Builder::new()
             .name("verify".to_owned())
             .spawn_scoped(scope, || {
-                let compared = compare(&file, place, expected, || Ok(()));
+                // On two processors the work's own threads need both; where this cannot be had it only takes longer.
+                let _ = rustix::process::nice(NICENESS_BESIDE);
+                let digest = digest::digest_alone;
+                let compared = compare(&file, place, expected, digest, || Ok(()));
                 refuted.0.store(compared.is_err(), Ordering::Relaxed);
                 compared
             })
@@ -237,11 +245,12 @@ impl Compared {
     }
 }
 
-fn compare(
-    file: &File,
+fn compare<'f, W: FnMut() -> io::Result<()>>(
+    file: &'f File,
     place: &str,
     expected: &Expected,
-    watch: impl FnMut() -> io::Result<()>,
+    digest: impl FnOnce(Watched<'f, W>) -> io::Result<Digests>,
+    watch: W,
 ) -> Result<Compared, Error> {
     let io = |source| VerifyProblem::Io {
         place: place.to_owned(),
@@ -259,7 +268,7 @@ fn compare(
                 sha256,
                 md5,
                 size_bytes,
-            } = digest::digest(watched).map_err(io)?;
+            } = digest(watched).map_err(io)?;
             (sha256, Some(md5), size_bytes)
         }
         None => {
