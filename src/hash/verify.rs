@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -74,6 +74,8 @@ enum VerifyProblem {
         size_bytes: Option<u64>,
         start: Start,
     },
+    #[error("expected a file that stays as it is, found one that was changed while it was read")]
+    Changed { place: String },
     #[error("md5 mismatch, though the sha256 is as specified\n  specified: {}\n  got:       {}", .specified.to_hex(), .got.to_hex())]
     Md5 {
         place: String,
@@ -115,6 +117,7 @@ impl Problem for VerifyProblem {
     fn place(&self) -> Option<String> {
         match self {
             VerifyProblem::Io { place, .. }
+            | VerifyProblem::Changed { place }
             | VerifyProblem::Sha256 { place, .. }
             | VerifyProblem::Md5 { place, .. }
             | VerifyProblem::Size { place, .. } => Some(place.clone()),
@@ -137,8 +140,9 @@ impl Problem for VerifyProblem {
                 ..
             } if read_bytes < size => "the download looks cut short; remove it and fetch again",
             VerifyProblem::Sha256 { .. } => {
-                "remove the file and fetch it again; if that does not help, the archive was replaced where it came from"
+                "remove the file and fetch it again; if that does not help, it is the archive of another platform or version, or was replaced where it came from"
             }
+            VerifyProblem::Changed { .. } => "wait until whoever writes it is done",
             VerifyProblem::Md5 { .. } | VerifyProblem::Size { .. } => {
                 "the file is the right one; the manifest contradicts itself"
             }
@@ -173,16 +177,24 @@ pub fn verify_watched(
 }
 
 /// [`verify`] on a thread of its own while `work` uses the same file on this one: for work that takes long and can be thrown
-/// away. What `work` made is given back only when the file is verified.
+/// away. What `work` made is given back only when the file is verified. Both read the file for themselves, so it must not
+/// change meanwhile: inside of Nix it cannot, elsewhere the kernel's times tell.
 ///
 /// # Errors
-/// Those of [`verify`], whatever `work` said: a wrong file is the reason for anything that is odd in it. Otherwise those of `work`.
+/// Those of [`verify`], whatever `work` said: a wrong file is the reason for anything that is odd in it. Rejected, too, when
+/// somebody wrote to the file while it was read. Otherwise those of `work`.
 pub fn verify_beside<T>(
     file: File,
     place: &str,
     expected: &Expected,
     work: impl FnOnce(&File, &Refuted) -> Result<T, Error>,
 ) -> Result<(Verified<File>, T), Error> {
+    let stat = |source| VerifyProblem::Io {
+        place: place.to_owned(),
+        action: "look at it",
+        source,
+    };
+    let before = Stamp::of(&file).map_err(stat)?;
     let refuted = Refuted::default();
     let (compared, worked) = thread::scope(|scope| {
         let io = |source| VerifyProblem::Io {
@@ -205,7 +217,32 @@ pub fn verify_beside<T>(
         let ended = |_| io(io::Error::other("the thread ended early"));
         Ok::<_, Error>((verifier.join().map_err(ended)?, worked))
     })?;
-    Ok((compared?.of(file, place), worked?))
+    let compared = compared?;
+    if Stamp::of(&file).map_err(stat)? != before {
+        let place = place.to_owned();
+        return Err(VerifyProblem::Changed { place }.into());
+    }
+    Ok((compared.of(file, place), worked?))
+}
+
+/// What changes when somebody writes to a file.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    size_bytes: u64,
+    modified: (i64, i64),
+    /// Nobody can set it back.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Stamp> {
+        let metadata = file.metadata()?;
+        Ok(Stamp {
+            size_bytes: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
 }
 
 /// Has the file turned out to be another one? Told to the work of [`verify_beside`], so that it need not go on to its end.
@@ -392,6 +429,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_changes_meanwhile_is_refused() {
+        let abc = file(b"abc");
+        let outcome = verify_beside(abc, "a.tar.xz", &expected(b"abc"), |file, _| {
+            // Long after it was made, as clocks of file systems count.
+            std::thread::sleep(Duration::from_millis(50));
+            let write = file.write_all_at(b"abc", 0);
+            write.unwrap();
+            Ok(())
+        });
+        assert_eq!(
+            outcome.unwrap_err().render(),
+            "a.tar.xz: expected a file that stays as it is, found one that was changed while it was read\n\
+            hint: wait until whoever writes it is done"
+        );
+    }
+
+    #[test]
     fn the_watcher_can_end_the_reading() {
         let mut reads = 0;
         let mut watch = || {
@@ -492,7 +546,7 @@ mod tests {
         a.tar.xz: sha256 mismatch
           specified: sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=
           got:       sha256-pS0VnyYrLG3bckphhAvvw26zDIiHekAwtly+himESck=  (read 3 bytes)
-        hint: remove the file and fetch it again; if that does not help, the archive was replaced where it came from
+        hint: remove the file and fetch it again; if that does not help, it is the archive of another platform or version, or was replaced where it came from
         ");
         let wrong = Expected {
             md5: expected(b"x").md5,
