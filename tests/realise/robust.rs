@@ -1,11 +1,16 @@
 //! Whatever happens to a build, no part of an output is ever taken for one.
 
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::{Package, text};
 use crate::support::nvidia_archive::{Content, Member};
-use crate::support::{run, skip};
+use crate::support::{run, skip, static_program, tool};
 
 /// Enough to be caught in the middle: some hundred files that do not compress.
 fn members() -> Vec<Member> {
@@ -92,7 +97,7 @@ fn a_killed_build_leaves_no_part_of_an_output() {
 }
 
 /// The number of files below `folder`.
-fn walk(folder: &std::path::Path) -> usize {
+fn walk(folder: &Path) -> usize {
     let entries = folder.read_dir().expect("readable");
     entries
         .map(|entry| {
@@ -108,7 +113,19 @@ fn a_full_disk_is_told_and_nothing_is_left() {
     let mut package = Package::new("cuda_foo", "linux-x86_64", &members());
     let mounted = package.folder.path().join("small");
     std::fs::create_dir(&mounted).expect("a folder");
-    for kibibytes in [4, 40, 400, 2_000, 4_000, 5_900] {
+    // What is made takes 301 pages of files that are a bit larger than 19 KiB, and some folders. The later moments of a build
+    // need very little more: so sizes are close to each other at the end.
+    let seed: u64 = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.expect("after 1970").as_secs()
+        });
+    eprintln!("SEED={seed}");
+    let random = (0..6).map(|step| 4 + (seed >> step) % 5_900);
+    let mut was_full = 0;
+    for kibibytes in random.chain((6_000..6_080).step_by(4)) {
         let options = format!("size={kibibytes}k");
         let mount = run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
@@ -118,7 +135,7 @@ fn a_full_disk_is_told_and_nothing_is_left() {
             return;
         }
         let outputs = ["out", "dev", "include"].map(|name| (name, mounted.join(name)));
-        package.plan["outputs"] = serde_json::json!(
+        package.plan["outputs"] = json!(
             outputs
                 .iter()
                 .cloned()
@@ -131,6 +148,11 @@ fn a_full_disk_is_told_and_nothing_is_left() {
             .map(|entry| entry.expect("readable").file_name())
             .collect();
         run(Command::new("umount").arg(&mounted)).expect(0);
+        if ran.code == 0 {
+            assert_eq!(left.len(), 3, "{kibibytes} KiB: {left:?}");
+            continue;
+        }
+        was_full += 1;
         let ran = ran.expect(3);
         assert!(
             ran.stderr.contains("No space left on device"),
@@ -139,4 +161,99 @@ fn a_full_disk_is_told_and_nothing_is_left() {
         );
         assert!(left.is_empty(), "{kibibytes} KiB: {left:?}");
     }
+    assert!(was_full > 6, "the disk was full {was_full} times");
+}
+
+/// A tar archive of 40,000 files, one with a name as long as they may be, and one of 3 GB that takes no room on the disk.
+fn large_archive(path: &Path) {
+    let file = File::create(path).expect("a file");
+    let mut tar = tar::Builder::new(io::BufWriter::new(file));
+    let mut add = |name: &str, size: u64, content: &mut dyn io::Read| {
+        let mut header = tar::Header::new_ustar();
+        header.set_mode(0o644);
+        header.set_size(size);
+        tar.append_data(&mut header, format!("top/{name}"), content)
+            .expect("written");
+    };
+    for number in 0..40_000 {
+        add(
+            &format!("include/d{}/f{number}.h", number % 200),
+            2,
+            &mut &b"x\n"[..],
+        );
+    }
+    let long = format!("share/{}/{}", "d".repeat(200), "f".repeat(100));
+    add(&long, 2, &mut &b"x\n"[..]);
+    add(
+        "lib/large.bin",
+        LARGE_BYTES,
+        &mut io::repeat(0).take(LARGE_BYTES),
+    );
+    tar.into_inner()
+        .expect("finished")
+        .flush()
+        .expect("written");
+}
+
+const LARGE_BYTES: u64 = 3 << 30;
+
+#[test]
+fn a_large_package_is_made_on_a_small_machine() {
+    let test = "a_large_package_is_made_on_a_small_machine";
+    let (Some(program), Some(openssl), Some(prlimit), Some(time)) = (
+        static_program(test),
+        tool(test, "openssl"),
+        tool(test, "prlimit"),
+        tool(test, "python3"),
+    ) else {
+        return;
+    };
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
+    let archive = package.folder.path().join("large.tar");
+    large_archive(&archive);
+    let digest = run(Command::new(openssl)
+        .args(["dgst", "-sha256", "-r"])
+        .arg(&archive))
+    .expect(0);
+    let sha256 = digest.stdout.split(' ').next().expect("a digest");
+    package.plan["releaseShape"] = json!("buildableRelease");
+    package.plan["release"]["linux-x86_64"] =
+        json!({ "relative_path": "large.tar", "sha256": sha256 });
+    package.plan["src"] = json!(archive);
+    package.plan["forbiddenTexts"] = json!(["/usr/"]);
+    let package = package.with_outputs(&["out", "include", "lib"]);
+    package.command();
+    // The peak of a child, in KiB, is what the kernel tells its parent.
+    let peak = "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n\
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)";
+    let ran = run(Command::new(time)
+        .args(["-c", peak])
+        .arg(prlimit)
+        .arg(format!("--as={}", 2u64 << 30))
+        .args(["taskset", "-c", "0"])
+        .arg(program)
+        .args(["realise", "--plan"])
+        .arg(package.folder.path().join("plan.json")))
+    .expect(0);
+    let peak_kib: u64 = ran.stdout.trim().parse().expect("a number");
+    eprintln!("{peak_kib} KiB");
+    assert!(peak_kib < 256 << 10, "{peak_kib} KiB");
+    assert_eq!(walk(&package.output("include")), 40_001);
+    let large = package.output("lib").join("lib/large.bin");
+    assert_eq!(large.metadata().expect("made").len(), LARGE_BYTES);
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_is_made() {
+    let test = "where_nothing_can_be_written_nothing_is_made";
+    let mut package = Package::new("cuda_foo", "linux-x86_64", &[text("LICENSE")]);
+    // A folder that is none: also root cannot write there.
+    package.plan["outputs"] = json!({ "out": "/proc/self/made/out" });
+    let ran = package.run(&[]).expect(3);
+    assert!(
+        ran.stderr
+            .starts_with("/proc/self/made: cannot make a directory in: "),
+        "{test}: {}",
+        ran.stderr
+    );
 }
