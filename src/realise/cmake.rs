@@ -21,7 +21,8 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
         r#"|\bfile\s*\(\s*REAL_PATH\s+"?(?P<re>[^"\s)]+)"?\s+(?P<rv>\w+)(?:\s+BASE_DIRECTORY\s+"?(?P<rb>[^"\s)]+)"?)?)"#,
         r#"|(?P<find>\bfind_(?:path|file|library|program)\s*\()"#,
         r#"|(?P<close>\))"#,
-        r#"|(?P<passed>\\.|\#[^\n]*|(?s:\[\[.*?\]\]|\[=\[.*?\]=\]))"#,
+        r#"|(?P<passed>\\.|\#[^\n]*)"#,
+        r#"|(?P<bracket>\[=?\[)"#,
         r#"|(?P<token>\$\{\w+\}(?:\$\{\w+\}|/[\w.+\-]*)*)"#,
     ))
     .unwrap()
@@ -54,11 +55,30 @@ pub(super) fn rewrite(text: &str, file: &Meaning, top: &str, find: &mut Find<'_>
     let mut search: Option<Vec<String>> = None;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    for found in WORDS.captures_iter(text) {
-        let Some(whole) = found.get(0) else { continue };
+    // Where brackets are known not to close any more they are not looked for again: that would take for ever.
+    let mut are_open = [false; 2];
+    while let Some(found) = WORDS.captures_at(text, done) {
+        let Some(whole) = found.get(0) else { break };
         out.push_str(text.get(done..whole.start()).unwrap_or_default());
         done = whole.end();
         let words = whole.as_str();
+        if found.name("bracket").is_some() {
+            out.push_str(words);
+            let (kind, close) = match words {
+                "[[" => (&mut are_open[0], "]]"),
+                _ => (&mut are_open[1], "]=]"),
+            };
+            let rest = text.get(done..).filter(|_| !*kind).unwrap_or_default();
+            match rest.split_once(close) {
+                Some((inside, _)) => {
+                    out.push_str(inside);
+                    out.push_str(close);
+                    done += inside.len() + close.len();
+                }
+                None => *kind = true,
+            }
+            continue;
+        }
         if found.name("call").is_some() {
             out.push_str(&variables.replace(words, find));
             if let Some((name, value)) = assigned(&found, file, &variables, find) {
@@ -249,5 +269,58 @@ list(APPEND x "/lib/lib/libx.so.1" "${_IMPORT_PREFIX}/lib/cmake/x/y.cmake")"#,
             };
             assert_eq!(rewrite(text, &file, "/dev", &mut find), expected);
         }
+    }
+
+    /// Whatever is in a text, it is read to its end in little time, and what names no path stays as it is.
+    #[test]
+    fn any_text_is_read_to_its_end() {
+        let parts = [
+            "${_IMPORT_PREFIX}",
+            "${CMAKE_CURRENT_LIST_DIR}",
+            "${a}",
+            "${",
+            "}",
+            "/lib",
+            "/..",
+            "\"",
+            "\\",
+            "#",
+            "\n",
+            " ",
+            "(",
+            ")",
+            "set(a ",
+            "find_path(",
+            "PATH_SUFFIXES ",
+            "get_filename_component(a ",
+            " PATH",
+            " ABSOLUTE",
+            "[[",
+            "]]",
+            "é",
+        ];
+        let file = Meaning {
+            path: "lib/cmake/x".to_owned(),
+            now: "/dev/lib/cmake/x".to_owned(),
+        };
+        let mut state = 1_u32;
+        for _ in 0..2000 {
+            let mut text = String::new();
+            for _ in 0..40 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                text.push_str(parts[(state >> 16) as usize % parts.len()]);
+            }
+            let new = rewrite(&text, &file, "/dev", &mut find);
+            assert!(
+                text.contains("${") || text.contains('=') || new == text,
+                "{text:?}"
+            );
+        }
+        let started = std::time::Instant::now();
+        for part in parts {
+            let text = part.repeat((1 << 15) / part.len());
+            let _ = rewrite(&text, &file, "/dev", &mut find);
+        }
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 }
