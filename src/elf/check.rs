@@ -38,6 +38,8 @@ pub(super) const EXPECTED: &str =
 
 /// More sections than any linked file has; object files, which are not edited, have more. Each takes 64 bytes of memory, up to three times.
 const SECTIONS_MAX: u64 = 1 << 14;
+/// More program headers than any linked file has (some ten); core files, which are not edited, have more. Held in memory up to six times.
+const SEGMENTS_MAX: u16 = 1 << 13;
 
 impl Image {
     /// Reads and judges the tables.
@@ -62,6 +64,13 @@ impl Image {
         if facts.interpreter.is_none() && table.is_none() {
             let found = format!("no dynamic section ({}, {})", facts.kind, facts.machine);
             return Err(foreign(found));
+        }
+        if header.segment_count > SEGMENTS_MAX {
+            let reason = format!(
+                "{} program headers, more than {SEGMENTS_MAX}",
+                header.segment_count
+            );
+            return Err(source.no_room(reason));
         }
         if header.section_count > SECTIONS_MAX {
             let reason = format!(

@@ -235,8 +235,8 @@ pub enum Writing {
 /// # Errors
 /// The file cannot be read or written; a value holds a NUL or is too long; the file is not a 64-bit little-endian ELF program or
 /// library for x86_64, aarch64 or ppc64le, it has no dynamic section (no interpreter) to change, it is a static program or glibc's own
-/// loader, which stop at a RUNPATH, its tables contradict each other, or it has no room of any sort. It is then unchanged, its times included (unless the system refuses even to put it back,
-/// which the message says).
+/// loader, which stop at a RUNPATH, its tables contradict each other, or it has no room of any sort. It is then unchanged, its times
+/// included (unless the system refuses even to put it back, which the message says).
 pub fn edit(path: &Path, edit: &Edit, writing: Writing) -> Result<Patched, Error> {
     let place = text::printable(&path.display().to_string());
     let (source, read_only) = open(path, place)?;

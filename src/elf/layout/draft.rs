@@ -44,8 +44,8 @@ pub(super) struct Draft {
     bridge: Option<Vec<Segment>>,
     /// Has a hash table another address?
     is_hash_moved: bool,
-    /// Has the dynamic section to go elsewhere? Its bytes behind the terminating `DT_NULL` count as nobody's there, but are not written over
-    /// where it is.
+    /// Has the dynamic section to go elsewhere? What is behind its terminating `DT_NULL` is nobody's and does not come along, but
+    /// stays where it is.
     is_dynamic_moved: bool,
 }
 

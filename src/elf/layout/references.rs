@@ -137,8 +137,8 @@ fn is_referred_to(
     Ok(sections.iter().any(is_unknown))
 }
 
-/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash table, by
-/// which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
+/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash
+/// table, by which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
 fn names_len(
     request: &Request<'_>,
     table: &Table,
