@@ -221,20 +221,30 @@ fn long_tables_cost_little() {
     let dir = support::dir();
     let measure = measure(&target, dir.path());
     let library = dir.path().join("library.so");
-    let mut source = String::from("__asm__(");
-    for number in 0..16_000 {
-        let _ = writeln!(source, "\".section .s{number},\\\"\\\"\\n.byte 1\\n\"");
-    }
-    source.push_str(");\n");
-    // Room for a program header, or only for more bytes at the end of the last segment: then all these sections move in the file.
-    for (flags, rung, headers_max) in [
-        ("-Wl,--hash-style=both", Rung::NewSegment, 10),
+    // Room for a program header, then only for more bytes at the end of the last segment. The sections are loaded, between the string table
+    // and the dynamic section, which both move; or they are not loaded, and all move in the file.
+    for (loaded, flags, rung, headers_max) in [
         (
+            "a",
+            "-Wl,--hash-style=both,--spare-dynamic-tags=0",
+            Rung::NewSegment,
+            10,
+        ),
+        (
+            "",
             "-Wl,--build-id=none,--hash-style=gnu",
             Rung::ExtendSegment,
             20_000,
         ),
     ] {
+        let mut source = String::from("__asm__(");
+        for number in 0..16_000 {
+            let _ = writeln!(
+                source,
+                "\".section .s{number},\\\"{loaded}\\\"\\n.byte 1\\n\""
+            );
+        }
+        source.push_str(");\n");
         let flags = [
             "-shared",
             "-fPIC",
