@@ -5,12 +5,13 @@ use std::ops::Range;
 use object::elf;
 use object::elf::DynamicTag;
 
+use super::edit::Rung;
 use super::error::ElfError;
 use super::image::{
     DYNAMIC_LEN, Dynamic, HEADER_LEN, Header, SECTION_LEN, SEGMENT_LEN, Section, Segment, range,
     touch,
 };
-use super::layout::MovedSymbol;
+use super::layout::{MovedSymbol, Plan, Step};
 use super::read::{Facts, Machine};
 use super::source::Source;
 use super::strings::Table;
@@ -18,8 +19,9 @@ use super::strings::Table;
 /// The tables of a file that can be edited.
 ///
 /// **Shape**: 64-bit little-endian, of a machine we know, a program or a library. The program headers follow the file header;
-/// the `PT_LOAD`s with bytes are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page of
-/// 4 kB. Every segment and section that has bytes has them inside the file. A `PT_PHDR`, if any, starts where the program headers do and holds them all.
+/// the `PT_LOAD`s that are not empty are sorted by address, disjoint, inside the file, and congruent (offset and address) modulo a page
+/// of 4 kB; empty ones may say anything, as kernels and musl pass over them. Every segment and section that has bytes has them inside
+/// the file. A `PT_PHDR`, if any, starts where the program headers do and holds them all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) header: Header,
@@ -34,8 +36,10 @@ pub(super) struct Image {
 pub(super) const EXPECTED: &str =
     "a dynamic 64-bit little-endian ELF program or library for x86_64, aarch64 or ppc64le";
 
-/// More sections than any linked file has; object files, which are not edited, have as many.
-const SECTIONS_MAX: u64 = 1 << 16;
+/// More sections than any linked file has; object files, which are not edited, have more. Each takes 64 bytes of memory, up to three times.
+const SECTIONS_MAX: u64 = 1 << 14;
+/// More program headers than any linked file has (some ten); core files, which are not edited, have more. Held in memory up to six times.
+const SEGMENTS_MAX: u16 = 1 << 13;
 
 impl Image {
     /// Reads and judges the tables.
@@ -61,6 +65,13 @@ impl Image {
             let found = format!("no dynamic section ({}, {})", facts.kind, facts.machine);
             return Err(foreign(found));
         }
+        if header.segment_count > SEGMENTS_MAX {
+            let reason = format!(
+                "{} program headers, more than {SEGMENTS_MAX}",
+                header.segment_count
+            );
+            return Err(source.no_room(reason));
+        }
         if header.section_count > SECTIONS_MAX {
             let reason = format!(
                 "{} sections, more than {SECTIONS_MAX}",
@@ -82,6 +93,15 @@ impl Image {
     /// The loaded segments, in the file's order.
     pub(super) fn loads(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter().filter(|segment| segment.is_load())
+    }
+
+    /// The last `PT_LOAD`, which may be empty, by its place among the program headers.
+    ///
+    /// glibc reserves the addresses of a library from the first `PT_LOAD` to the end of this one, and maps over whatever is behind: what is
+    /// loaded must come before.
+    pub(super) fn last_load_of_any_size(&self) -> Option<usize> {
+        let mut segments = self.segments.iter();
+        segments.rposition(|segment| segment.kind == elf::PT_LOAD)
     }
 
     /// The segment that names the program interpreter.
@@ -309,16 +329,16 @@ pub(super) type Breach = (String, String);
 /// Compares the tables before and after an edit.
 ///
 /// Every program header, section header and dynamic entry must be what it was, where it was, except:
-/// - a new read-only `PT_LOAD` behind the others, with whole pages of its own and `PT_PHDR` as long as that makes it; or a
-///   last `PT_LOAD` that became longer and has all its bytes in the file, zeros that were none before among them;
+/// - a new read-only `PT_LOAD` behind the others, empty ones too, with whole pages of its own and `PT_PHDR` as long as that makes it; or
+///   a last `PT_LOAD` that became longer and has all its bytes in the file, zeros that were none before among them;
 /// - notes and hash tables may move, all those of one range of the file by one distance;
 /// - the interpreter's name and the dynamic string table may move and get another length; what describes them agrees;
 /// - so may the dynamic section, to where it can be written if it could before: a new or longer `PT_LOAD` may be writable then;
 /// - what is not loaded may lie further back in the file, by one distance.
 ///
 /// Program headers inside the first loaded segment stay inside, and tables of the dynamic section stay in the file with all their
-/// bytes. [`symbols`] looks at the symbols of what moved. The bytes that moved are known from the way the edit is made and not looked
-/// at: that would take reading them all.
+/// bytes. [`symbols`] looks at the symbols of what moved, and [`writes`] has looked at where bytes are written, so that all others are what
+/// they were. That those that moved are the same as before is known from the way the edit is made: it would take reading them all.
 pub(super) fn compare(before: &Image, after: &Image) -> Result<(), Breach> {
     let mut moves = Moves::default();
     same_segments(before, after, &mut moves)?;
@@ -406,8 +426,8 @@ fn is_dynamic(image: &Image, section: &Section) -> bool {
 
 /// Have the symbols of what moved the values that they were to get, where the section headers now say that they are?
 ///
-/// Some hundred bytes are read, whatever the size of the tables. That no other symbol changed follows from the writes, which are
-/// of these values alone; reading large tables once more would cost more than the edit.
+/// Some hundred bytes are read, whatever the size of the tables. That no other symbol changed follows from [`writes`]; that none was
+/// forgotten is not looked at: reading large tables once more would cost more than the edit.
 pub(super) fn symbols(source: &Source, after: &Image, moved: &[MovedSymbol]) -> Result<(), Breach> {
     for symbol in moved {
         let table = after.sections.get(symbol.table);
@@ -428,9 +448,75 @@ pub(super) fn symbols(source: &Source, after: &Image, moved: &[MovedSymbol]) -> 
     Ok(())
 }
 
+/// Does `plan` write only where an edit may? What is loaded must stay as it is, to the byte, save the tables that are edited.
+///
+/// Allowed are: two fields of the file header, the program headers and (for a new one) what lay in the way, the dynamic section, the
+/// string table, the interpreter's name, section headers, values of symbols, words that hold the address of a dynamic section that moves,
+/// and everything behind the last loaded segment, or the end of the file where no loaded segment grows.
+pub(super) fn writes(source: &Source, before: &Image, plan: &Plan) -> Result<(), Breach> {
+    const SECTIONS_OFFSET_FIELD: Range<u64> = 40..48;
+    const SEGMENT_COUNT_FIELD: u64 = 56;
+    let loads_end = before.loads().next_back().and_then(Segment::file_range);
+    let end = match plan.rung {
+        Rung::Grow | Rung::ExtendSegment => loads_end.map_or(source.size(), |load| load.end),
+        Rung::Same | Rung::Slot | Rung::NewSegment => source.size(),
+    };
+    let more = if plan.rung == Rung::NewSegment {
+        SEGMENT_LEN
+    } else {
+        0
+    };
+    let header = &before.header;
+    let sections_len = header.section_count.saturating_mul(SECTION_LEN);
+    let symbols = plan.symbols.iter().map(|symbol| {
+        let table = before.sections.get(symbol.table)?;
+        range(symbol.value_offset(table)?, 8)
+    });
+    let tables = before.table.iter().flat_map(|table| {
+        let len = (table.entries.len() as u64).saturating_mul(DYNAMIC_LEN);
+        [
+            range(table.offset, len),
+            range(table.strings_offset, table.strings_size),
+        ]
+    });
+    let allowed: Vec<Range<u64>> = [
+        Some(SECTIONS_OFFSET_FIELD),
+        Some(SEGMENT_COUNT_FIELD..before.segments_end().saturating_add(more)),
+        range(header.sections_offset, sections_len),
+        before.interpreter().and_then(Segment::file_range),
+        Some(end..u64::MAX),
+    ]
+    .into_iter()
+    .chain(tables)
+    .chain(symbols)
+    .flatten()
+    .collect();
+    for step in &plan.steps {
+        let Step::Write(write) = step else { continue };
+        let Some(bytes) = range(write.offset, write.len()) else {
+            return breach("writes inside the file", format!("{} bytes", write.len()));
+        };
+        let is_inside = |whole: &Range<u64>| whole.start <= bytes.start && bytes.end <= whole.end;
+        // The loader's own word for the dynamic section.
+        let is_word = || {
+            let was = source.read(bytes.start, 8, "a word of the file").ok();
+            let address = before.dynamic().map(|segment| segment.vaddr.to_le_bytes());
+            write.len() == 8 && was.as_deref() == address.as_ref().map(<[u8; 8]>::as_slice)
+        };
+        if !allowed.iter().any(is_inside) && !is_word() {
+            let found = format!("one of {} bytes at 0x{:x}", write.len(), write.offset);
+            return breach(
+                "writes to tables that are edited, and behind the rest",
+                found,
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Are the program headers what they were, as far as [`compare`] asks for that?
 fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(), Breach> {
-    let last = before.segments.iter().rposition(Segment::is_load);
+    let last = before.last_load_of_any_size();
     let mut rest: Vec<&Segment> = after.segments.iter().collect();
     let is_longer = rest.len() == before.segments.len() + 1;
     let is_dynamic_moved = before.dynamic().map(|segment| segment.offset)
@@ -442,7 +528,14 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
         let writable = before.dynamic_flags() & elf::PF_W.0;
         let flags = elf::PF_R.0 | if is_dynamic_moved { writable } else { 0 };
         if !new.is_load() || new.flags != flags || !is_whole {
-            return breach("a new PT_LOAD to be read only", format!("{new:?}"));
+            let expected = format!("a new PT_LOAD with bytes of the file and flags 0x{flags:x}");
+            return breach(&expected, format!("{new:?}"));
+        }
+        let is_load = |segment: &&Segment| segment.kind == elf::PT_LOAD;
+        let mut others = before.segments.iter().filter(is_load);
+        if others.any(|old| old.vaddr.saturating_add(old.memory_size) > new.vaddr) {
+            let found = format!("one at 0x{:x}", new.vaddr);
+            return breach("a new PT_LOAD above all others", found);
         }
         if !new.is_congruent() || new.align < page_size {
             let found = format!(
@@ -462,6 +555,7 @@ fn same_segments(before: &Image, after: &Image, moves: &mut Moves) -> Result<(),
             elf::PT_LOAD
                 if Some(index) == last
                     && !is_longer
+                    && old.is_load()
                     && new.file_size > old.file_size
                     && new.file_size >= old.memory_size =>
             {
@@ -683,6 +777,7 @@ fn same_entries(before: &Image, after: &Image) -> Result<(), Breach> {
 mod tests {
     use object::elf::{DynamicTag, ProgramType, SectionType};
 
+    use super::super::layout::{Piece, Write};
     use super::super::{ByteOrder, Class};
     use super::*;
 
@@ -846,6 +941,68 @@ mod tests {
     }
 
     #[test]
+    fn writes_elsewhere_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut bytes = vec![0; 0x3240];
+        // A word with the address of the dynamic section.
+        bytes[0x1900..0x1908].copy_from_slice(&0x1800_u64.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        let source = Source::open(&path).unwrap();
+        let headers_end = 64 + 7 * 56;
+        for (rung, offset, len, is_fine) in [
+            (Rung::Slot, 40, 8, true),
+            (Rung::Slot, 40, 9, false),
+            (Rung::Slot, 24, 8, false),
+            (Rung::Slot, 56, headers_end - 56, true),
+            (Rung::Slot, 56, headers_end, false),
+            (Rung::NewSegment, 56, headers_end, true),
+            (Rung::NewSegment, 56, headers_end + 1, false),
+            // The interpreter's name, the string table, the dynamic section.
+            (Rung::Slot, 0x200, 28, true),
+            (Rung::Slot, 0x1ff, 28, false),
+            (Rung::Slot, 0x300, 10, true),
+            (Rung::Slot, 0x300, 11, false),
+            (Rung::Slot, 0x1800, 0x70, true),
+            (Rung::Slot, 0x17f8, 16, false),
+            // Code, the global offset table, any other word, a symbol, section headers, the end of the file or of what is loaded.
+            (Rung::Slot, 0x1100, 8, false),
+            (Rung::NewSegment, 0x1900, 8, true),
+            (Rung::NewSegment, 0x1900, 16, false),
+            (Rung::NewSegment, 0x1908, 8, false),
+            (Rung::NewSegment, 0x2020 + 24 + 8, 8, true),
+            (Rung::NewSegment, 0x2020 + 24, 16, false),
+            (Rung::NewSegment, 0x3000, 9 * 64, true),
+            (Rung::NewSegment, 0x3240, 100, true),
+            (Rung::NewSegment, 0x2000, 0x100, false),
+            (Rung::ExtendSegment, 0x2000, 0x100, true),
+            (Rung::ExtendSegment, 0x1fff, 1, false),
+            (Rung::ExtendSegment, u64::MAX, 2, false),
+        ] {
+            let write = Write {
+                offset,
+                pieces: vec![Piece::Fill(1, len)],
+            };
+            let plan = Plan {
+                rung,
+                steps: vec![Step::Write(write)],
+                is_ordered: true,
+                symbols: vec![MovedSymbol {
+                    table: 6,
+                    number: 1,
+                    value: 7,
+                }],
+            };
+            let found = writes(&source, &image(), &plan);
+            assert_eq!(
+                found.is_ok(),
+                is_fine,
+                "{rung} 0x{offset:x} {len}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
     fn symbols_that_stayed_behind_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
@@ -878,6 +1035,8 @@ mod tests {
     fn broken_rules_are_found() {
         type Change = fn(&mut Image);
         const SEGMENTS: Option<&str> = Some("program headers as they were");
+        const READ_ONLY: Option<&str> = Some("a new PT_LOAD with bytes of the file and flags 0x4");
+        const WRITABLE: Option<&str> = Some("a new PT_LOAD with bytes of the file and flags 0x6");
         const DYNAMIC: Option<&str> = Some("a dynamic section in a PT_LOAD like its own");
         const NOTES: Option<&str> = Some("notes and hash tables that move together");
         let cases: &[(Option<&str>, Change)] = &[
@@ -942,18 +1101,23 @@ mod tests {
                     after.sections[8].size -= 0x10;
                 },
             ),
-            (Some("a new PT_LOAD to be read only"), |after| {
+            (WRITABLE, |after| {
                 add_segment(after);
                 let to = after.segments[4].offset;
                 move_dynamic(after, to);
             }),
-            (Some("a new PT_LOAD to be read only"), |after| {
+            (READ_ONLY, |after| {
                 add_segment(after);
                 after.segments[4].flags = 6;
             }),
-            (Some("a new PT_LOAD to be read only"), |after| {
+            (READ_ONLY, |after| {
                 add_segment(after);
                 after.segments.swap(4, 5);
+            }),
+            (Some("a new PT_LOAD above all others"), |after| {
+                add_segment(after);
+                let new = &mut after.segments[4];
+                (new.vaddr, new.paddr) = (new.vaddr - 0xb000, new.paddr - 0xb000);
             }),
             (Some("one program header more at most"), |after| {
                 add_segment(after);

@@ -217,17 +217,26 @@ pub enum Writing {
 /// first word of the global offset table follows it. An old value that names absolute directories is blanked where the section headers
 /// tell that nothing else refers to it; a second one (an RPATH beside another RUNPATH) is not, nor is any in a file without section
 /// headers.
-/// Writes are ordered: new bytes at the end of the file, program headers, the dynamic section's string table, then the
-/// entries asked for, section headers last, so that the file can be loaded after any of them, with old or new values.
+///
+/// A dynamic section that would have to move stays, and the edit is refused, where a relocation yields its address, or a word of writable
+/// data of a program that is not position independent holds it. Code that computes the address for itself, and constants in read-only
+/// data of such programs, are not seen: they lead to the section as it was linked. What they find there is out of date (`DT_DEBUG` is 0,
+/// the addresses are those in the file, to which nobody adds where it was loaded, and that of a hash table which moved leads to something
+/// else), so code that follows it may crash; after `strip` it finds an empty section.
+///
+/// Writes are ordered: new bytes at the end of the file (a dynamic section that moves among them, with all its new values), program
+/// headers, the string table of a dynamic section that stays, then the entries asked for there, the global offset table's word for one
+/// that moved, old values blanked, symbols, section headers last, so that the file can be loaded after any of them, with old or new
+/// values.
 /// A file that is as asked already is not written to and keeps its times: the edit is idempotent. Edits of one file wait for each other,
 /// those of other processes too (an advisory lock, `flock`, on file systems that have it). After writing, the file's
 /// tables are read again and judged; should they break a rule, the file is put back as it was.
 ///
 /// # Errors
 /// The file cannot be read or written; a value holds a NUL or is too long; the file is not a 64-bit little-endian ELF program or
-/// library for x86_64, aarch64 or ppc64le, it has no dynamic section (no interpreter) to change, its tables contradict each other,
-/// or it has no room of any sort. It is then unchanged, its times included (unless the system refuses even to put it back,
-/// which the message says).
+/// library for x86_64, aarch64 or ppc64le, it has no dynamic section (no interpreter) to change, it is a static program or glibc's own
+/// loader, which stop at a RUNPATH, its tables contradict each other, or it has no room of any sort. It is then unchanged, its times
+/// included (unless the system refuses even to put it back, which the message says).
 pub fn edit(path: &Path, edit: &Edit, writing: Writing) -> Result<Patched, Error> {
     let place = text::printable(&path.display().to_string());
     let (source, read_only) = open(path, place)?;
@@ -294,6 +303,11 @@ impl Job<'_> {
                 "a static program",
             ));
         }
+        // So does glibc's loader at one of its own.
+        if is_glibc_loader(&facts) && edit.is_dynamic() && edit.search_path != SearchPath::Remove {
+            let expected = "a library that a loader loads";
+            return Err(foreign(expected, "the loader of glibc itself"));
+        }
         if edit.interpreter.is_some() && facts.interpreter.is_none() {
             return Err(foreign("a file with an interpreter", "none"));
         }
@@ -318,6 +332,15 @@ impl Job<'_> {
     fn carry_out(&mut self) -> Result<Patched, ElfError> {
         let wanted = self.edit.applied_to(&self.facts);
         let (before, plan) = (&self.before, &self.plan);
+        check::writes(&self.source, before, plan).map_err(|(expected, found)| {
+            ElfError::Broken {
+                place: self.source.place().to_owned(),
+                task: self.source.task(),
+                expected,
+                found,
+                state: "left unchanged",
+            }
+        })?;
         let bytes_written = write::apply(&mut self.source, plan, |source| {
             judge(source, before, plan, &wanted)
         })?;
@@ -326,6 +349,12 @@ impl Job<'_> {
             ..self.nothing_done()
         })
     }
+}
+
+/// Is it the dynamic loader of glibc, by the names that it has on the machines whose files are edited?
+fn is_glibc_loader(facts: &Facts) -> bool {
+    let soname = facts.soname.as_deref().unwrap_or_default();
+    soname.starts_with("ld-linux") || soname.starts_with("ld64.so.")
 }
 
 /// Opens `path` for writing and locks it against other edits; where writing is not allowed, opens it for reading, together with

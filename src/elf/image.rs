@@ -238,13 +238,22 @@ impl Header {
             .zip(self.section_count.checked_mul(entry));
         let (at, len) =
             place.ok_or_else(|| source.damaged(TABLE, "a table inside the file", "an overflow"))?;
-        let bytes = source.read(at, len, TABLE)?;
-        let mut fields = Fields::of(&bytes, self.order, self.class);
-        std::iter::from_fn(|| (!fields.is_empty()).then(|| Section::decode(&mut fields)))
-            .map(|section| {
-                section.ok_or_else(|| source.damaged(TABLE, "whole entries", "a cut one"))
-            })
-            .collect()
+        let table = range(at, len).filter(|table| table.end <= source.size());
+        let table = table
+            .ok_or_else(|| source.damaged(TABLE, "a table inside the file", "one that is not"))?;
+        // A block at a time: the table as it is in the file would take as much memory once more.
+        let mut window = Window::new(source, table.clone(), TABLE);
+        let count = usize::try_from(self.section_count).unwrap_or(usize::MAX);
+        let mut sections = Vec::with_capacity(count);
+        let mut at = table.start;
+        while at < table.end {
+            let bytes = window.bytes(at, entry)?;
+            let section = Section::decode(&mut Fields::of(bytes, self.order, self.class));
+            sections
+                .push(section.ok_or_else(|| source.damaged(TABLE, "whole entries", "a cut one"))?);
+            at = at.saturating_add(entry);
+        }
+        Ok(sections)
     }
 
     /// Where in the ELF file at `base`, `size` bytes long, the sections lie that have bytes in the file and that `wanted`
@@ -382,7 +391,8 @@ impl Segment {
         bytes
     }
 
-    /// Is it loaded into memory? Loaders skip an empty `PT_LOAD`, whatever its address.
+    /// Does it bring anything into memory? An empty `PT_LOAD` does not, whatever its address; but glibc takes the end of a library from
+    /// the last `PT_LOAD` of all, so an empty one still says [how far](super::check::Image::last_load_of_any_size) it may go.
     pub(super) fn is_load(&self) -> bool {
         self.kind == elf::PT_LOAD && (self.file_size, self.memory_size) != (0, 0)
     }

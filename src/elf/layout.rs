@@ -4,6 +4,7 @@
 //! (S2), a new segment (P3), the last segment extended (P2). The dynamic section goes along with the string table where it has no
 //! entry left.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use object::elf;
@@ -235,6 +236,8 @@ struct Request<'a> {
     in_place: Option<Write>,
     /// The old search path's range in the string table, where nothing refers to it afterwards.
     dead: Option<Range<u64>>,
+    /// Once that was looked up: why relocations keep the dynamic section where it is, if they do.
+    relocates_to: OnceCell<Option<String>>,
 }
 
 /// A new interpreter.
@@ -285,6 +288,7 @@ impl<'a> Request<'a> {
             interpreter: None,
             in_place: None,
             dead: None,
+            relocates_to: OnceCell::new(),
         };
         if let Some(table) = &image.table {
             for name in edit.new_needed(facts) {

@@ -6,8 +6,10 @@
 //!
 //! ```text
 //!  path ── source (pread) ── image (tables, checked) ──► read (Facts)
-//!                                     └──► edit ──► layout (where bytes go) ──► write ──► check (re-read; restore if wrong)
+//!                                     └──► edit ──► layout (where bytes go) ──► write ──► check (re-read)
 //! ```
+//!
+//! `check` also judges the tables before, and where bytes would go. What was written is restored if it is wrong.
 
 #![deny(clippy::indexing_slicing)]
 

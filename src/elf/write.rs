@@ -39,8 +39,12 @@ pub(super) fn apply(
             }
         }
     }
-    let size = source.file().metadata().map(|meta| meta.len());
-    source.set_size(size.map_err(|error| source.io("look at the file", error))?);
+    match source.file().metadata() {
+        Ok(meta) => source.set_size(meta.len()),
+        Err(error) => {
+            return Err(old.restore(source.file(), "look at the file", error, source.place()));
+        }
+    }
     match judge(source) {
         Ok(()) => Ok(bytes_written),
         Err((expected, found)) => {

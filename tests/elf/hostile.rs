@@ -235,6 +235,129 @@ fn dynamic_sections_that_cannot_move_are_refused() {
     elf::set_runpath(&library, "/a").unwrap();
 }
 
+/// A library without section headers and without a free dynamic entry: one segment, loaded with `flags`, in which `words` lie at 0x2000.
+fn crowded(flags: u64, dynamic: &[[u64; 2]], words: &[u64]) -> Vec<u8> {
+    let len = 0x2000 + 8 * words.len() as u64;
+    let strings = [[5, 0x400], [10, 16]];
+    let entries = [&strings, dynamic, &[[0, 0]]].concat();
+    let mut bytes = header(2, 1, 3, 62);
+    let mut put = |at: usize, numbers: &[u64]| {
+        bytes.resize(bytes.len().max(at + 8 * numbers.len()), 0);
+        for (place, number) in bytes[at..].chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+    };
+    put(32, &[64]);
+    put(64, &[1 | flags << 32, 0, 0, 0, len, len, 0x1000]);
+    let dynamic_len = 16 * entries.len() as u64;
+    put(
+        64 + 56,
+        &[
+            2 | 6 << 32,
+            0x300,
+            0x300,
+            0x300,
+            dynamic_len,
+            dynamic_len,
+            8,
+        ],
+    );
+    put(0x300, entries.as_flattened());
+    put(0x2000, words);
+    bytes.resize(usize::try_from(len).unwrap(), 0);
+    bytes[20] = 1;
+    bytes[54..58].copy_from_slice(&[56, 0, 2, 0]);
+    bytes
+}
+
+/// Tables that do not tell whether the dynamic section may move, or tell it at a price.
+#[test]
+fn relocations_that_make_no_sense_are_refused() {
+    let dir = support::dir();
+    let file = dir.path().join("file");
+    let packed = |len: usize| [[36, 0x2000], [35, 8 * len as u64], [37, 8]];
+    // Back and forth between two blocks; 64 words over and over.
+    let far_apart: Vec<u64> = (0..100_000)
+        .map(|i| if i % 2 == 0 { 0x1000 } else { 0x10000 })
+        .collect();
+    let many = [0x1000, u64::MAX].repeat((1 << 16) + 1);
+    for (flags, dynamic, words, reason) in [
+        (6, packed(1), vec![0x1000], None),
+        (
+            5,
+            packed(1),
+            vec![0x1000],
+            Some("the dynamic section would have to move to where programs have code"),
+        ),
+        (
+            6,
+            packed(1),
+            vec![0x7000_0000],
+            Some("a packed relocation of no word of the file"),
+        ),
+        (
+            6,
+            packed(1),
+            vec![0x2004],
+            Some("a packed relocation of no word of the file"),
+        ),
+        (
+            6,
+            [[7, 0x7000_0000], [8, 24], [9, 24]],
+            Vec::new(),
+            Some("relocations that no segment brings from the file"),
+        ),
+        (
+            6,
+            packed(far_apart.len()),
+            far_apart,
+            Some("tables that lead to the same bytes again and again"),
+        ),
+        (
+            6,
+            packed(many.len()),
+            many,
+            Some("more than 4194304 packed relocations"),
+        ),
+    ] {
+        std::fs::write(&file, crowded(flags, &dynamic, &words)).unwrap();
+        match reason {
+            Some(reason) => {
+                let error = refused(&file);
+                let end = format!("; P2: {reason}); file left unchanged");
+                assert!(error.ends_with(&end), "{reason}: {error}");
+            }
+            None => {
+                let patched = elf::set_runpath(&file, "/a").unwrap();
+                assert_eq!(patched.rung, elf::Rung::ExtendSegment);
+            }
+        }
+    }
+}
+
+/// glibc's loader stops at a RUNPATH of its own.
+#[test]
+fn the_loader_itself_is_refused() {
+    let test = "elf::hostile::the_loader_itself_is_refused";
+    let Some(target) = Target::host(test) else {
+        return;
+    };
+    let dir = support::dir();
+    let loader = dir.path().join("loader");
+    std::fs::copy(&target.loader, &loader).unwrap();
+    assert_eq!(
+        refused(&loader),
+        "FILE: cannot set RUNPATH: expected a library that a loader loads, found the loader of glibc itself (shared library, x86_64); \
+         file left unchanged"
+    );
+    let removed = Edit {
+        search_path: elf::SearchPath::Remove,
+        ..Edit::default()
+    };
+    let done = elf::edit(&loader, &removed, Writing::InPlace).unwrap();
+    assert_eq!(done.rung, elf::Rung::Same);
+}
+
 #[test]
 fn the_count_of_relocations_gives_way() {
     let test = "elf::hostile::the_count_of_relocations_gives_way";

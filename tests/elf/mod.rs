@@ -10,6 +10,7 @@
 mod built;
 mod cost;
 mod dynamic;
+mod empty_loads;
 mod hostile;
 mod linkers;
 mod many;
@@ -380,6 +381,7 @@ fn new_findings(test: &str, original: &Path, file: &Path) -> Vec<String> {
         assert!(ran.code == 0 || ran.code == 1, "{file:?}: {}", ran.stderr);
         (ran.stdout + &ran.stderr)
             .lines()
+            .filter(|line| *line != "No errors")
             .map(without_entry_number)
             .collect()
     };

@@ -766,7 +766,7 @@ const NO_TABLES: &str = r#"
 "#;
 
 /// contiguous-note-sections, empty-note: notes with a gap between them under one program header, a program header for that gap, loaded
-/// segments without a byte; none of it in the way of another interpreter.
+/// segments without a byte; none of it in the way of another interpreter. What loads such segments: `empty_loads`.
 #[test]
 fn interpreters_of_programs_without_a_dynamic_section() {
     let test = "elf::patchelf::interpreters_of_programs_without_a_dynamic_section";

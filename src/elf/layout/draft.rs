@@ -11,7 +11,7 @@ use super::super::image::{
 };
 use super::super::read::ElfKind;
 use super::super::strings::Table;
-use super::references::{is_named, relocates_to, symbols};
+use super::references::{holds_address, is_named, relocates_to, symbols};
 use super::{
     LongerStrings, MovedSymbol, Piece, Request, Skip, Step, StringPlace, Write, because, overflow,
 };
@@ -44,6 +44,9 @@ pub(super) struct Draft {
     bridge: Option<Vec<Segment>>,
     /// Has a hash table another address?
     is_hash_moved: bool,
+    /// Has the dynamic section to go elsewhere? What is behind its terminating `DT_NULL` is nobody's and does not come along, but
+    /// stays where it is.
+    is_dynamic_moved: bool,
 }
 
 impl Draft {
@@ -62,6 +65,7 @@ impl Draft {
             words: Vec::new(),
             bridge: None,
             is_hash_moved: false,
+            is_dynamic_moved: false,
         }
     }
 
@@ -134,7 +138,8 @@ impl Draft {
         if fitted.spare() >= new.len() {
             *table = fitted;
         } else {
-            lengthen(table, new.len() + SPARE_ENTRIES);
+            make_room(table, new.len() + SPARE_ENTRIES);
+            self.is_dynamic_moved = true;
         }
         for entry in new {
             if let Some(place) = table.entries.get_mut(table.used) {
@@ -146,9 +151,8 @@ impl Draft {
     }
 
     /// Has the dynamic section, with the entries that were set, no room where it is?
-    pub(super) fn is_dynamic_longer(&self, request: &Request<'_>) -> bool {
-        let len = |image: &Image| image.table.as_ref().map_or(0, |table| table.entries.len());
-        len(&self.after) > len(request.image)
+    pub(super) fn is_dynamic_moved(&self) -> bool {
+        self.is_dynamic_moved
     }
 
     /// Puts `strings` at `offset` and `vaddr` or some bytes behind, and before them the dynamic section if its entries, which are set
@@ -164,21 +168,25 @@ impl Draft {
             let aligned = at.checked_next_multiple_of(8).ok_or_else(overflow);
             aligned.map(|aligned| aligned - at)
         };
-        // The first place is aligned; sizes below are those of parts of the file.
+        // Offsets are those of parts of the file, but the last segment may lie anywhere in memory.
+        let place = |at: u64| {
+            let place = offset.checked_add(at).zip(vaddr.checked_add(at));
+            place.ok_or_else(overflow)
+        };
         let before = pad(offset)?;
         pieces.push(Piece::Fill(0, before));
-        let mut len = before;
-        let dynamic_len = if self.is_dynamic_longer(request) {
+        let dynamic_len = if self.is_dynamic_moved {
             let dynamic_len = self.after.table.as_ref().map_or(0, dynamic_len);
-            self.move_dynamic(request, offset + len, vaddr + len, dynamic_len)?;
+            self.move_dynamic(request, place(before)?, dynamic_len)?;
             dynamic_len
         } else {
             0
         };
-        let at = len + dynamic_len;
-        self.set_strings(strings.section, offset + at, vaddr + at, strings.size);
+        let at = before.checked_add(dynamic_len).ok_or_else(overflow)?;
+        let strings_place = place(at)?;
+        self.set_strings(strings.section, strings_place, strings.size);
         if let Some(dead) = &request.dead {
-            strings.blank(self, dead, offset + at);
+            strings.blank(self, dead, strings_place.0);
         }
         if dynamic_len > 0 {
             // All its values are known now.
@@ -186,8 +194,8 @@ impl Draft {
             pieces.push(Piece::Bytes(bytes.unwrap_or_default()));
         }
         pieces.extend(strings.pieces.iter().cloned());
-        len = at.checked_add(strings.size).ok_or_else(overflow)?;
-        offset.checked_add(len).ok_or_else(overflow)?;
+        let len = at.checked_add(strings.size).ok_or_else(overflow)?;
+        place(len)?;
         Ok(len)
     }
 
@@ -197,14 +205,15 @@ impl Draft {
     /// libraries and position-independent programs) before it makes the RELRO segment read-only. That segment is one range, which the
     /// section leaves: it stays writable while the program runs, as it is where linkers make no RELRO.
     ///
-    /// The old bytes stay where they are, whole and with strings that stay too: code that computes the address of `_DYNAMIC` for itself,
-    /// which no table tells, finds there the section as it was linked, or an empty one once `strip` has filled with zeros what no section
-    /// covers. (The start-up code of musl passes that address on, unused.)
+    /// The old bytes stay where they are, and the tables that they name, too, save a hash table that had to make room for a program header
+    /// and a search path that was blanked. Code that computes the address of `_DYNAMIC` for itself, which no table tells, finds there the
+    /// section as it was linked, or an empty one once `strip` has filled with zeros what no section covers. That is right for code that
+    /// relocates its own file (musl's loader), and for code that does not use what it finds (musl's start-up code). Code that follows
+    /// addresses from there breaks: nobody adds the load address to them any more, and `DT_DEBUG` stays 0.
     fn move_dynamic(
         &mut self,
         request: &Request<'_>,
-        offset: u64,
-        vaddr: u64,
+        (offset, vaddr): (u64, u64),
         len: u64,
     ) -> Result<(), Skip> {
         let image = request.image;
@@ -215,11 +224,7 @@ impl Draft {
         }
         let addresses = old.vaddr..old.vaddr.saturating_add(old.file_size);
         // Who has the address so wants what the loader works with, which from then on is elsewhere. No linker has been seen to make one.
-        if relocates_to(request, &addresses)? {
-            return because(
-                "a relocation yields the address of the dynamic section, which would have to move",
-            );
-        }
+        relocates_to(request, &addresses)?;
         if let Some(table) = &mut self.after.table {
             table.offset = offset;
         }
@@ -261,6 +266,11 @@ impl Draft {
         let mut starts: Vec<u64> = others.map(|section| section.offset).chain(named).collect();
         starts.sort_unstable();
         starts.dedup();
+        if holds_address(request, &addresses, &starts, &place)? {
+            return because(
+                "a word of data holds the address of the dynamic section, which would have to move",
+            );
+        }
         for at in starts {
             let word = request.source.read(at, 8, "global offset table")?;
             if word == old.vaddr.to_le_bytes() {
@@ -275,8 +285,7 @@ impl Draft {
     pub(super) fn set_strings(
         &mut self,
         section: Option<usize>,
-        offset: u64,
-        vaddr: u64,
+        (offset, vaddr): (u64, u64),
         size: u64,
     ) {
         if let Some(table) = &mut self.after.table {
@@ -323,10 +332,10 @@ impl Draft {
         }
     }
 
-    /// Adds the loaded segment `new` behind the last one. All other tables are as they shall be already.
+    /// Adds the loaded segment `new` behind the last one, be that empty. All other tables are as they shall be already.
     pub(super) fn add_segment(&mut self, new: Segment) -> Result<(), Skip> {
+        let last = self.after.last_load_of_any_size();
         let segments = &mut self.after.segments;
-        let last = segments.iter().rposition(Segment::is_load);
         let at = last.ok_or_else(overflow)? + 1;
         if self.is_hash_moved {
             // The hash tables' new place must be loaded before the program headers grow over the old one: meanwhile
@@ -366,7 +375,7 @@ impl Draft {
         if !old.iter().zip(&self.after.sections).any(moved) {
             return Ok(());
         }
-        let is_dynamic_moved = self.is_dynamic_longer(request);
+        let is_dynamic_moved = self.is_dynamic_moved;
         let dynamic = old
             .iter()
             .position(|section| section.kind == elf::SHT_DYNAMIC);
@@ -488,16 +497,15 @@ impl Draft {
             let bytes = new.sections_offset.to_le_bytes().to_vec();
             writes.push(Write::bytes(SECTIONS_OFFSET_FIELD, bytes));
         }
-        let from = encode(&before.sections, Section::encode);
-        let to = encode(&after.sections, Section::encode);
-        // A table that moved did so with the end of the file, unchanged.
-        writes.extend(changed(new.sections_offset, &from, &to, SECTION_LEN));
         let symbols = self.symbols.iter();
         writes.extend(symbols.filter_map(|symbol| {
             let table = after.sections.get(symbol.table)?;
             let bytes = symbol.value.to_le_bytes().to_vec();
             Some(Write::bytes(symbol.value_offset(table)?, bytes))
         }));
+        // A table that moved did so with the end of the file, unchanged.
+        let headers = changed_sections(new.sections_offset, &before.sections, &after.sections);
+        writes.extend(headers);
         steps.extend(writes.into_iter().map(Step::Write));
         (steps, self.symbols)
     }
@@ -516,7 +524,7 @@ fn dynamic_len(table: &Table) -> u64 {
 }
 
 /// Gives the table room for `more` entries before the terminating `DT_NULL`; nothing is kept of what came behind that.
-fn lengthen(table: &mut Table, more: usize) {
+fn make_room(table: &mut Table, more: usize) {
     let null = Dynamic {
         tag: elf::DT_NULL,
         value: 0,
@@ -566,9 +574,57 @@ fn changed(offset: u64, old: &[u8], new: &[u8], entry_len: u64) -> Option<Write>
     Some(Write::bytes(offset, bytes))
 }
 
+/// The section headers that differ, each run of them alone: of tens of thousands the first and the last may.
+fn changed_sections(offset: u64, old: &[Section], new: &[Section]) -> Vec<Write> {
+    let mut runs: Vec<(u64, Vec<u8>)> = Vec::new();
+    let headers = (0_u64..).zip(old.iter().zip(new));
+    for (index, (_, section)) in headers.filter(|(_, (old, new))| old != new) {
+        // The table lies inside the file.
+        let at = offset.saturating_add(index.saturating_mul(SECTION_LEN));
+        match runs.last_mut() {
+            Some((start, bytes)) if start.saturating_add(bytes.len() as u64) == at => {
+                bytes.extend(section.encode());
+            }
+            _ => runs.push((at, section.encode())),
+        }
+    }
+    let writes = runs.into_iter();
+    writes.map(|(at, bytes)| Write::bytes(at, bytes)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_changed_sections_are_written() {
+        let section = |size: u64| Section {
+            name: 0,
+            kind: elf::SHT_PROGBITS,
+            flags: 0,
+            addr: 0,
+            offset: 0,
+            size,
+            link: 0,
+            info: 0,
+            align: 1,
+            entry_size: 0,
+        };
+        let sections = |sizes: &[u64]| sizes.iter().copied().map(section).collect::<Vec<_>>();
+        let run = |at: u64, sizes: &[u64]| {
+            let headers = sections(sizes);
+            Write::bytes(at, encode(&headers, Section::encode))
+        };
+        let old = sections(&[0, 1, 2, 3, 4]);
+        for (new, expected) in [
+            ([0, 1, 2, 3, 4], vec![]),
+            ([9, 1, 2, 3, 9], vec![run(100, &[9]), run(356, &[9])]),
+            ([0, 8, 9, 3, 9], vec![run(164, &[8, 9]), run(356, &[9])]),
+        ] {
+            let found = changed_sections(100, &old, &sections(&new));
+            assert_eq!(found, expected, "{new:?}");
+        }
+    }
 
     #[test]
     fn only_changed_entries_are_written() {

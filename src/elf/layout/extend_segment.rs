@@ -1,9 +1,9 @@
 //! S2 and P2: the last segment grows at its end.
 //!
 //! S2: it ends the file, and the string table ends it; what is new follows. P2: it is extended over its zero-initialised
-//! bytes (bss), a longer copy of the string table follows (behind the dynamic section, if that has to move). No program header is added and no alignment can break; the price
-//! of P2 is the bss as zeros in the file. What follows the last segment in the file (debug sections, section headers) moves
-//! further back.
+//! bytes (bss), a longer copy of the string table follows (behind the dynamic section, if that has to move). No program header is added
+//! and no alignment can break; the price of P2 is the bss as zeros in the file. What follows the last segment in the file (debug
+//! sections, section headers) moves further back.
 
 use object::elf;
 
@@ -49,7 +49,7 @@ pub(super) fn grow(request: &Request<'_>) -> Result<Draft, Skip> {
         return because("the last segment does not end the file");
     }
     let draft = extend(request, 0)?;
-    if draft.is_dynamic_longer(request) {
+    if draft.is_dynamic_moved() {
         return because("the dynamic section would have to move");
     }
     Ok(draft)
@@ -70,6 +70,9 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
 fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
     let image = request.image;
     let (last, load) = last_load(image)?;
+    if image.last_load_of_any_size() != Some(last) {
+        return because("an empty PT_LOAD behind the last segment says where that ends");
+    }
     let tail = load.file_range().ok_or_else(overflow)?.end;
     let bss = load.memory_size - load.file_size;
     if bss > BSS_BYTES_MAX {
@@ -118,8 +121,8 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         let strings = request.longer_strings()?;
         let table = request.table()?;
         draft.set_entries(request, strings.old_size)?;
-        let is_dynamic_longer = draft.is_dynamic_longer(request);
-        if is_dynamic_longer {
+        let is_dynamic_moved = draft.is_dynamic_moved();
+        if is_dynamic_moved {
             // A read-only one is that of an earlier edit, as a rule.
             flags |= image.dynamic_flags() & elf::PF_W.0;
             if flags != load.flags && flags & elf::PF_X.0 != 0 {
@@ -130,10 +133,11 @@ fn extend(request: &Request<'_>, tail_len: u64) -> Result<Draft, Skip> {
         }
         // A table that ends where the new bytes start grows there; any other is copied.
         let old_end = table.strings_offset.checked_add(table.strings_size);
-        if old_end == Some(end) && !is_dynamic_longer {
+        if old_end == Some(end) && !is_dynamic_moved {
             pieces.push(Piece::Bytes(request.strings.clone()));
-            let (offset, vaddr) = (table.strings_offset, vaddr_of(table.strings_offset)?);
-            draft.set_strings(strings.section, offset, vaddr, strings.size);
+            let offset = table.strings_offset;
+            let place = (offset, vaddr_of(offset)?);
+            draft.set_strings(strings.section, place, strings.size);
             end = offset.checked_add(strings.size).ok_or_else(overflow)?;
             if let Some(dead) = &request.dead {
                 strings.blank(&mut draft, dead, offset);

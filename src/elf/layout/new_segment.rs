@@ -33,8 +33,10 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         .max()
         .unwrap_or(0)
         .max(request.facts.machine.page_size());
-    let top = image
-        .loads()
+    // Above empty ones too: they count for glibc, which wants them all in order.
+    let is_load = |segment: &&Segment| segment.kind == elf::PT_LOAD;
+    let ends = image.segments.iter().filter(is_load);
+    let top = ends
         .filter_map(|load| load.vaddr.checked_add(load.memory_size))
         .max()
         .ok_or_else(overflow)?;
@@ -103,7 +105,7 @@ pub(super) fn lay_out(request: &Request<'_>) -> Result<Draft, Skip> {
         draft.set_entries(request, strings.old_size)?;
         let place = (offset + len, vaddr + len);
         len += draft.append_tables(request, &strings, place, &mut pieces)?;
-        if draft.is_dynamic_longer(request) {
+        if draft.is_dynamic_moved() {
             flags |= image.dynamic_flags() & elf::PF_W.0;
         }
     }
@@ -219,10 +221,7 @@ enum Neighbour<'a> {
 
 /// The segments and sections with bytes of the file, in order of offset; not the first loaded segment, which holds the rest.
 fn neighbours(image: &Image) -> Result<Vec<(Range<u64>, Neighbour<'_>)>, Skip> {
-    let first = image
-        .segments
-        .iter()
-        .position(|segment| segment.kind == elf::PT_LOAD && segment.file_size != 0);
+    let first = image.segments.iter().position(Segment::is_load);
     let segments = image.segments.iter().enumerate();
     let segments = segments.filter(|(index, segment)| {
         segment.file_size != 0

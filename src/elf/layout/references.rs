@@ -10,7 +10,7 @@ use object::elf::DynamicTag;
 
 use super::super::image::{SYMBOL_LEN, Section, Segment, range};
 use super::super::read::Machine;
-use super::super::source::{Fields, Window};
+use super::super::source::{Fields, Source, Window};
 use super::super::strings::Table;
 use super::{Piece, Request, Skip, Write, because, overflow};
 
@@ -137,8 +137,8 @@ fn is_referred_to(
     Ok(sections.iter().any(is_unknown))
 }
 
-/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash table, by
-/// which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
+/// How much of the symbol table `section` must be looked through for names that are an end of `old`: those behind are in the GNU hash
+/// table, by which the loader finds them, with hashes that no end of `old` has. It takes 4 bytes for each where the symbol table takes 24.
 fn names_len(
     request: &Request<'_>,
     table: &Table,
@@ -248,13 +248,100 @@ pub(super) fn has_symbol_of(
     Ok(false)
 }
 
+/// How much of the file may be read where the file itself says in which order: tables as linkers write them lead to each byte once.
+struct Budget<'a> {
+    source: &'a Source,
+    /// What [`Source::bytes_read`] may come to.
+    max: u64,
+}
+
+impl<'a> Budget<'a> {
+    /// Twice the file, as blocks that are read at once may overlap.
+    fn new(source: &'a Source) -> Budget<'a> {
+        let twice = source.size().saturating_mul(2);
+        Budget {
+            source,
+            max: source.bytes_read().saturating_add(twice),
+        }
+    }
+
+    fn check(&self) -> Result<(), Skip> {
+        if self.source.bytes_read() > self.max {
+            return because("tables that lead to the same bytes again and again");
+        }
+        Ok(())
+    }
+}
+
+/// Does a word of data that programs may change hold one of `addresses`, in a program that is not position independent? No relocation tells
+/// of such a word. Words at the offsets `known`, which are sorted, and in `section`, the dynamic section, do not count.
+pub(super) fn holds_address(
+    request: &Request<'_>,
+    addresses: &Range<u64>,
+    known: &[u64],
+    section: &Range<u64>,
+) -> Result<bool, Skip> {
+    if request.facts.is_position_independent {
+        return Ok(false);
+    }
+    let budget = Budget::new(request.source);
+    for load in request
+        .image
+        .loads()
+        .filter(|load| load.flags & elf::PF_W.0 != 0)
+    {
+        let place = load.file_range().ok_or_else(overflow)?;
+        let mut words = Window::new(request.source, place.clone(), "writable data");
+        let aligned = load.vaddr.checked_next_multiple_of(8);
+        let before = aligned.map(|aligned| aligned - load.vaddr);
+        let mut at = before.and_then(|before| place.start.checked_add(before));
+        while let Some(word) = at.filter(|at| place.end.saturating_sub(*at) >= 8) {
+            at = word.checked_add(8);
+            let value = Fields::little(words.bytes(word, 8)?).u64();
+            budget.check()?;
+            if value.is_some_and(|value| addresses.contains(&value))
+                && !section.contains(&word)
+                && known.binary_search(&word).is_err()
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Bytes of a relocation with an addend.
 const RELOCATION_LEN: u64 = 24;
-/// More packed relocations than any real file has; each is a look at another place of the file.
+/// More packed relocations than any real file has; each is a look at a word of the file.
 const PACKED_MAX: u64 = 1 << 22;
 
-/// Does a relative relocation yield one of `addresses`? Those that name a symbol yield whatever value that has.
-pub(super) fn relocates_to(request: &Request<'_>, addresses: &Range<u64>) -> Result<bool, Skip> {
+/// Why the dynamic section, which has these `addresses`, must stay: a relative relocation yields one of them. Those that name a symbol
+/// yield whatever value that has.
+///
+/// Looked up once, whichever rungs ask.
+pub(super) fn relocates_to(request: &Request<'_>, addresses: &Range<u64>) -> Result<(), Skip> {
+    let found = match request.relocates_to.get() {
+        Some(found) => found,
+        None => {
+            let found = match has_relocation_to(request, addresses) {
+                Ok(false) => None,
+                Ok(true) => Some(
+                    "a relocation yields the address of the dynamic section, which would have to move"
+                        .to_owned(),
+                ),
+                Err(Skip::Because(reason)) => Some(reason),
+                Err(error) => return Err(error),
+            };
+            request.relocates_to.get_or_init(|| found)
+        }
+    };
+    match found {
+        Some(reason) => because(reason.clone()),
+        None => Ok(()),
+    }
+}
+
+fn has_relocation_to(request: &Request<'_>, addresses: &Range<u64>) -> Result<bool, Skip> {
     let Some(table) = &request.image.table else {
         return Ok(false);
     };
@@ -319,6 +406,7 @@ fn has_packed(
     let whole = 0..request.source.size();
     let mut entries = Window::new(request.source, place.clone(), "packed relocations");
     let mut words = Window::new(request.source, whole, "relocated words");
+    let budget = Budget::new(request.source);
     let (mut next, mut looked_at) = (0_u64, 0);
     let mut holds = |addr: u64| -> Result<bool, Skip> {
         looked_at += 1;
@@ -332,6 +420,7 @@ fn has_packed(
             return because("a packed relocation of no word of the file");
         };
         let word = Fields::little(words.bytes(offset, 8)?).u64();
+        budget.check()?;
         Ok(word.is_some_and(|word| addresses.contains(&word)))
     };
     let mut at = place.start;
