@@ -416,7 +416,7 @@ fn breach<T>(expected: &str, found: String) -> Result<T, Breach> {
 }
 
 /// Does the section header describe the dynamic section?
-fn is_dynamic(image: &Image, section: &Section) -> bool {
+pub(super) fn is_dynamic(image: &Image, section: &Section) -> bool {
     let place = (section.offset, section.addr, section.size);
     section.kind == elf::SHT_DYNAMIC
         && image

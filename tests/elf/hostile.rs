@@ -218,7 +218,7 @@ fn dynamic_sections_that_cannot_move_are_refused() {
         (
             section + 32,
             number(section + 32) - 16,
-            "no section header that describes the dynamic section",
+            "no single section header that describes the dynamic section",
         ),
     ] {
         let mut damaged = bytes.clone();

@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::elf;
 use object::elf::DynamicTag;
 
-use super::super::check::Image;
+use super::super::check::{Image, is_dynamic};
 use super::super::image::{
     DYNAMIC_LEN, Dynamic, SECTION_LEN, SEGMENT_LEN, SYMBOL_LEN, Section, Segment, encode,
 };
@@ -233,21 +233,17 @@ impl Draft {
             (segment.offset, segment.vaddr, segment.paddr) = (offset, vaddr, vaddr);
             (segment.file_size, segment.memory_size) = (len, len);
         }
-        let is_it = |section: &Section| {
-            section.kind == elf::SHT_DYNAMIC
-                && section.is_alloc()
-                && (section.offset, section.addr, section.size)
-                    == (old.offset, old.vaddr, old.file_size)
-        };
-        if let Some(section) = self
-            .after
-            .sections
-            .iter_mut()
-            .find(|section| is_it(section))
-        {
-            (section.offset, section.addr, section.size) = (offset, vaddr, len);
-        } else if !self.after.sections.is_empty() {
-            return because("no section header that describes the dynamic section");
+        // One that is not loaded would move with the end of the file.
+        let all = image.sections.iter().enumerate();
+        let mut described = all.filter(|(_, section)| is_dynamic(image, section));
+        match (described.next(), described.next()) {
+            (Some((index, section)), None) if section.is_alloc() => {
+                if let Some(section) = self.after.sections.get_mut(index) {
+                    (section.offset, section.addr, section.size) = (offset, vaddr, len);
+                }
+            }
+            _ if image.sections.is_empty() => {}
+            _ => return because("no single section header that describes the dynamic section"),
         }
         // Global offset tables start with the address, by the ABI of x86_64 that which `DT_PLTGOT` names, elsewhere another; GNU ld
         // says of all that they have entries of 8 bytes.
