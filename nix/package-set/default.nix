@@ -64,8 +64,8 @@
   : What is different about single packages: `{ cudnn.allowedMissing = [ "libz.so.1" ]; }`, or a function from what they have
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
-    needed, or opened by name), `addNeeded` (libraries that files need besides what they say), `allowedMissing` and
-    `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`).
+    needed, or opened by name), `addNeeded` (libraries that files need besides what they say), `allowedMissing`,
+    `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`).
 
   # Type
 
@@ -416,6 +416,7 @@ let
           keys = {
             inherit (keys)
               addNeeded
+              drop
               forbiddenTexts
               patterns
               ;

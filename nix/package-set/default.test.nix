@@ -898,6 +898,7 @@ import ../lib/failures.nix {
                   outputs = [ "lib" ];
                   patterns.lib = [ "nvvm/lib64/**" ];
                   addNeeded."lib/*.so" = [ "libm.so.6" ];
+                  drop = [ "python/*.whl" ];
                   forbiddenTexts = [ "/usr/" ];
                   allowedMissing = [ "libz.so.1" ];
                   dlopen = [ "libcublas" ];
@@ -912,6 +913,7 @@ import ../lib/failures.nix {
               outputs
               patterns
               addNeeded
+              drop
               forbiddenTexts
               allowedMissing
               dlopen
@@ -925,6 +927,7 @@ import ../lib/failures.nix {
           ];
           patterns.lib = [ "nvvm/lib64/**" ];
           addNeeded."lib/*.so" = [ "libm.so.6" ];
+          drop = [ "python/*.whl" ];
           forbiddenTexts = [ "/usr/" ];
           allowedMissing = [ "libz.so.1" ];
           dlopen = [ "libcublas" ];

@@ -42,7 +42,7 @@
   {
     outputs :: [ String ],                       # sorted, each once, with `out`
     dependencies, dlopen :: [ String ],          # packages whose libraries are NEEDED, and whose libraries are opened by name
-    allowedMissing, forbiddenTexts :: [ String ],
+    allowedMissing, drop, forbiddenTexts :: [ String ],
     addNeeded, patterns :: { ${glob or output} :: [ String ] },
     features :: AttrSet | Null                   # what the outputs were taken from, for the builder to judge
   }
@@ -78,6 +78,7 @@ let
     "allowedMissing"
     "dependencies"
     "dlopen"
+    "drop"
     "forbiddenTexts"
     "outputs"
     "patterns"
@@ -103,6 +104,7 @@ let
     allowedMissing = facts.allowedMissing or [ ];
     addNeeded = { };
     patterns = { };
+    drop = [ ];
     forbiddenTexts = [ ];
     features = null;
   };
