@@ -27,6 +27,16 @@ fn hashes(nix: &Path, package: &Package) -> Vec<String> {
         .collect()
 }
 
+/// `program`, a way to start the program, makes the same of the plan as the program itself.
+fn same_again(nix: &Path, package: &Package, program: &mut Command) {
+    package.realise().expect(0);
+    let first = hashes(nix, package);
+    remove(package);
+    let plan = package.folder.path().join("plan.json");
+    run(program.args(["realise", "--plan"]).arg(plan)).expect(0);
+    assert_eq!(hashes(nix, package), first);
+}
+
 /// Removes the outputs, which are read-only.
 fn remove(package: &Package) {
     for output in OUTPUTS {
@@ -127,15 +137,7 @@ fn two_machines_make_the_same() {
         return;
     };
     let package = Package::new("cuda_foo", PLATFORM, &members);
-    package.realise().expect(0);
-    let first = hashes(&nix, &package);
-    remove(&package);
-    run(Command::new(qemu)
-        .arg(other)
-        .args(["realise", "--plan"])
-        .arg(package.folder.path().join("plan.json")))
-    .expect(0);
-    assert_eq!(hashes(&nix, &package), first);
+    same_again(&nix, &package, Command::new(qemu).arg(other));
 }
 
 #[test]
@@ -147,16 +149,10 @@ fn the_clock_does_not_matter() {
         return;
     };
     let package = Package::new("cuda_foo", PLATFORM, &members);
-    package.realise().expect(0);
-    let first = hashes(&nix, &package);
-    remove(&package);
-    run(Command::new(faketime)
-        .args(["-f", "1970-01-01 00:00:00"])
-        .arg(crate::support::program())
-        .args(["realise", "--plan"])
-        .arg(package.folder.path().join("plan.json")))
-    .expect(0);
-    assert_eq!(hashes(&nix, &package), first);
+    let mut then = Command::new(faketime);
+    then.args(["-f", "1970-01-01 00:00:00"])
+        .arg(crate::support::program());
+    same_again(&nix, &package, &mut then);
 }
 
 #[test]
