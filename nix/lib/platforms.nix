@@ -1,10 +1,15 @@
 /**
   Nix systems and NVIDIA's redist platforms: which one stands for which.
 
-  Non-goals: GPU capabilities. Which of the two aarch64 platforms a Jetson board wants is the caller's choice (its
-  `platform` argument); without one an aarch64 machine is a server.
+  Non-goals: GPU capabilities. To `fromSystem` an aarch64 machine is a server; `capabilities.platformOf` knows which ones are Jetson
+  boards.
 */
 let
+  anywhere = [
+    "source"
+    "linux-all"
+  ];
+
   _platformOf = {
     x86_64-linux = "linux-x86_64";
     aarch64-linux = "linux-sbsa";
@@ -58,11 +63,18 @@ in
     => [ "source" "linux-all" "linux-sbsa" ]
     ```
   */
-  preference = platform: [
-    "source"
-    "linux-all"
-    platform
-  ];
+  preference = platform: anywhere ++ [ platform ];
+
+  /**
+    The platform keys of archives that belong to no machine: sources, and what runs anywhere.
+
+    # Type
+
+    ```
+    anywhere :: [ String ]
+    ```
+  */
+  inherit anywhere;
 
   /**
     The platforms NVIDIA publishes for Linux, in the order of this project's tables.

@@ -33,6 +33,12 @@ import ./failures.nix {
         ];
       }
     ];
+    anywhere = [
+      {
+        expr = platforms.anywhere ++ [ "linux-x86_64" ];
+        expected = platforms.preference "linux-x86_64";
+      }
+    ];
     linux = [
       {
         expr = builtins.all (
