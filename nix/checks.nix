@@ -34,7 +34,6 @@ let
     concatLists
     concatStringsSep
     filter
-    isAttrs
     length
     readDir
     toString
@@ -58,8 +57,7 @@ let
     )
   );
 
-  isDerivation = value: isAttrs value && value.type or null == "derivation";
-  derivations = set: filter isDerivation (attrValues set);
+  derivations = set: attrValues ((import ./lib).supported set);
   platforms = set: attrValues set.byPlatform;
   paths = map (package: builtins.unsafeDiscardStringContext package.drvPath) (
     concatLists (map derivations (concatLists (map platforms (attrValues packageSets))))

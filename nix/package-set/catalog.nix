@@ -44,12 +44,15 @@ let
     concatStringsSep
     filter
     fromJSON
+    groupBy
+    head
     isAttrs
-    listToAttrs
+    length
     mapAttrs
     match
     readDir
     readFile
+    toString
     ;
 
   manifestsLib = import ../lib/manifests.nix;
@@ -107,15 +110,20 @@ let
     if _isSet releaseExpressions then
       releaseExpressions
     else
-      let
-        products = map (match "(.*)[.](json|nix)") (attrNames (readDir releaseExpressions));
-        named = filter (found: found != null) products;
-      in
-      listToAttrs (
-        map (found: {
-          name = builtins.head found;
-          value = releaseExpressions + "/${concatStringsSep "." found}";
-        }) named
+      mapAttrs (product: found:
+        if length found == 1 then
+          releaseExpressions + "/${concatStringsSep "." (head found)}"
+        else
+          throw ''
+            ${_place}: `releaseExpressions`: expected one file for `${product}`, found ${toString (length found)}
+            Potential solutions:
+            - remove all but one of them from `${toString releaseExpressions}`''
+      ) (
+        groupBy head (
+          filter (found: found != null) (
+            map (match "(.*)[.](json|nix)") (attrNames (readDir releaseExpressions))
+          )
+        )
       );
 
   _expressions =

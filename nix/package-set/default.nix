@@ -302,7 +302,11 @@ let
             let
               label = _selection.label wanted product;
             in
-            label != null && elem package (_selection.packages product label)
+            label != null
+            && (
+              elem package (_selection.packages product label)
+              || any (former: former.package == package) (_selection.former wanted product)
+            )
           ) platformsLib.linux
         ) _selection.products;
 
@@ -332,6 +336,12 @@ let
           map (
             { product, label }:
             _toSet (_selection.packages product label) (_selection.entry wanted product label)
+            // listToAttrs (
+              map (former: {
+                name = former.package;
+                value = _selection.entry wanted product former.label former.package;
+              }) (_selection.former wanted product)
+            )
           ) (_labels wanted)
         );
 

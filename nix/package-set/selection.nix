@@ -24,6 +24,7 @@
     labels :: String -> [ String ],       # product -> all there are, the newest first
     newestOf :: String -> String -> [ String ] -> String, # platform -> product -> labels, the newest first -> the one to take
     manifest :: String -> String -> AttrSet,    # product -> label -> the manifest
+    former :: String -> String -> [ { package, label :: String } ], # platform -> product -> what only older releases have, but others need
     packages :: String -> String -> [ String ], # product -> label -> the names of its packages
     entry :: String -> String -> String -> String -> Entry # platform -> product -> label -> package
   }
@@ -388,6 +389,36 @@ let
       null
     else
       newestOf wanted product (labels product);
+
+  former =
+    wanted: product:
+    let
+      chosen = label wanted product;
+      # Of those that have the package the newest for the platform, as for any.
+      labelOf =
+        package:
+        let
+          having = filter (label: elem package (packages product label)) (labels product);
+          here = _first (label: (entry wanted product label package).reason == null) having;
+        in
+        if here != null then
+          here
+        else if having != [ ] then
+          head having
+        else
+          null;
+    in
+    if chosen == null then
+      [ ]
+    else
+      filter (found: found.label != null) (
+        map (package: {
+          inherit package;
+          label = labelOf package;
+        }) (
+          filter (package: !(elem package (packages product chosen))) (_facts.${product}.former or [ ])
+        )
+      );
 in
 {
   cudaVersion = _cudaVersion;
@@ -399,5 +430,6 @@ in
     manifest
     packages
     entry
+    former
     ;
 }
