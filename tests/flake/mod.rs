@@ -4,4 +4,5 @@ mod build;
 mod checkout;
 mod evaluate;
 mod outputs;
+mod products;
 mod server;
