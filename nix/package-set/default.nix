@@ -424,6 +424,15 @@ let
               })) (_: null)
             ) entries;
 
+          # Packages that nobody has described do not look for libraries in each other.
+          undescribed = filter (
+            name:
+            let
+              entry = head entries.${name};
+            in
+            entry.reason == null && !(packaging entry [ ]).isDescribed
+          ) (attrNames entries);
+
           # A package of the release that is not in the set by itself, such as of `cudnn_9_8`.
           released =
             product: label:
@@ -510,6 +519,8 @@ let
                       else
                         null;
                     capabilities = if cudaCapabilities == [ ] then [ ] else flags.devices;
+                    # Where else it may have to look, for the words about what it does not find.
+                    siblings = if keys.isDescribed then [ ] else filter (name: name != entry.package) undescribed;
                   };
                 }
               )

@@ -6,3 +6,4 @@ mod evaluate;
 mod outputs;
 mod products;
 mod server;
+mod unknown;

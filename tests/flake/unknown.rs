@@ -1,0 +1,246 @@
+//! Packages that no table knows: built from their manifest alone, on real libraries.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::checkout::Flake;
+use crate::support::nix::{Nix, Plugin};
+use crate::support::nvidia_archive::{Content, Member, PLATFORM, tar, xz};
+use crate::support::{Ran, dir, program, run, static_program, tool};
+
+/// A shared library with `soname` that needs `needed`, made by the host's compiler `cc`.
+fn library(cc: &Path, soname: &str, needed: &[&str]) -> Vec<u8> {
+    let work = dir();
+    let compile = |output: &str, soname: &str, more: &[&str]| {
+        let source = work.path().join("source.c");
+        std::fs::write(&source, "int answer(void) { return 42; }\n").expect("a source file");
+        run(Command::new(cc)
+            .current_dir(work.path())
+            .args(["-shared", "-fPIC", "-Wl,--no-as-needed", "-o", output])
+            .arg(format!("-Wl,-soname,{soname}"))
+            .arg("source.c")
+            .args(more))
+        .expect(0);
+    };
+    for name in needed {
+        compile(name, name, &[]);
+    }
+    compile("made.so", soname, needed);
+    std::fs::read(work.path().join("made.so")).expect("cc made its output")
+}
+
+/// One product as NVIDIA would publish it: an archive for each package, and the manifest that lists them.
+struct Product {
+    manifests: PathBuf,
+}
+
+impl Product {
+    /// Each package has one library.
+    fn new(nix: &Nix, cc: &Path, packages: &[(&str, &str, &[&str])]) -> Product {
+        let archives = nix.path("archives");
+        std::fs::create_dir_all(&archives).expect("a folder");
+        for (package, soname, needed) in packages {
+            let top = format!("{package}-{PLATFORM}-1.0.0-archive");
+            let members = [
+                Member {
+                    path: format!("lib/{soname}"),
+                    content: Content::Program(library(cc, soname, needed)),
+                },
+                Member {
+                    path: "LICENSE".to_owned(),
+                    content: Content::File(b"A licence.\n".to_vec()),
+                },
+            ];
+            let file = archives.join(format!("{top}.tar.xz"));
+            std::fs::write(&file, xz(&tar(&top, &members))).expect("the archive is written");
+            nix.add_fixed(&file);
+        }
+        let manifests = nix.path("manifests");
+        std::fs::create_dir_all(manifests.join("cuda")).expect("a folder");
+        run(Command::new(program())
+            .arg("index")
+            .arg(&archives)
+            .args(["--product", "cuda", "--label", "12.9.1", "--output"])
+            .arg(manifests.join("cuda/redistrib_12.9.1.json")))
+        .expect(0);
+        Product { manifests }
+    }
+
+    /// Builds a package of the set with `arguments`.
+    fn build(&self, nix: &Nix, program: &Path, arguments: &str, package: &str) -> Ran {
+        let flake = Flake::new(program, &self.manifests);
+        let expression = format!(
+            "((builtins.getFlake \"{flake}\").lib.mkCudaPackages {{
+               system = \"x86_64-linux\";
+               manifests = {manifests};
+               builder = {builder};
+               {arguments}
+             }}).{package}",
+            flake = flake.attribute(""),
+            manifests = flake.manifests().display(),
+            builder = flake.builder().display(),
+        );
+        run(nix
+            .command("nix", Plugin::Absent)
+            .args(["build", "--impure", "--no-link", "--json", "--expr"])
+            .arg(expression))
+    }
+}
+
+fn out(ran: &Ran) -> PathBuf {
+    let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    PathBuf::from(value[0]["outputs"]["out"].as_str().expect("an output"))
+}
+
+fn runpath(file: &Path) -> String {
+    let ran = run(Command::new(program())
+        .args(["elf", "show", "--format", "json"])
+        .arg(file))
+    .expect(0);
+    let facts: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    facts[0]["runpath"]
+        .as_str()
+        .or_else(|| facts["runpath"].as_str())
+        .unwrap_or_else(|| panic!("no RUNPATH: {facts}"))
+        .to_owned()
+}
+
+/// A package whose name stands in no table, with NEEDED on two siblings, is built by default; its RUNPATH has the two, and
+/// nothing of what else it might have looked into.
+#[test]
+fn a_package_that_nobody_knows_finds_its_siblings() {
+    let test = "a_package_that_nobody_knows_finds_its_siblings";
+    let (Some(nix), Some(static_program), Some(cc)) =
+        (Nix::new(test), static_program(test), tool(test, "cc"))
+    else {
+        return;
+    };
+    let product = Product::new(
+        &nix,
+        &cc,
+        &[
+            ("cuda_cudart", "libcudart.so.12", &[]),
+            ("libcublas", "libcublas.so.12", &[]),
+            ("libcurand", "libcurand.so.10", &[]),
+            (
+                "libnew",
+                "libnew.so.1",
+                &["libcudart.so.12", "libcublas.so.12"],
+            ),
+        ],
+    );
+    // Of what the table would say of these there is one library.
+    let whole = "overrides = {
+        cuda_cudart.outputs = [ \"lib\" ];
+        libcublas.outputs = [ \"lib\" ];
+        libcurand.outputs = [ \"lib\" ];
+    };";
+    let built = out(&product
+        .build(&nix, &static_program, whole, "libnew")
+        .expect(0));
+    let runpath = runpath(&built.join("lib/libnew.so.1"));
+    let parts: Vec<&str> = runpath.split(':').collect();
+    assert_eq!(parts.len(), 4, "{runpath}");
+    assert_eq!(parts[0], "/run/opengl-driver/lib");
+    for (part, name) in [(parts[1], "libcublas"), (parts[2], "cuda_cudart")] {
+        let is_it = part.contains(&format!("-{name}-linux-x86_64-")) && part.ends_with("-lib/lib");
+        let other = if name == "libcublas" {
+            parts[2]
+        } else {
+            parts[1]
+        };
+        let is_other =
+            other.contains(&format!("-{name}-linux-x86_64-")) && other.ends_with("-lib/lib");
+        assert!(is_it || is_other, "{name}: {runpath}");
+    }
+    assert_eq!(parts[3], "$ORIGIN");
+    // Nor do its references: what it does not need is not fetched with it.
+    let ran = run(nix
+        .command("nix-store", Plugin::Absent)
+        .args(["--query", "--references"])
+        .arg(&built))
+    .expect(0);
+    assert!(ran.stdout.contains("-libcublas-"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("-libcurand-"), "{}", ran.stdout);
+}
+
+/// Of two packages that nobody knows, neither looks into the other by itself. The error says what to write, and that works.
+#[test]
+fn two_packages_that_nobody_knows_are_told_apart_by_an_override() {
+    let test = "two_packages_that_nobody_knows_are_told_apart_by_an_override";
+    let (Some(nix), Some(static_program), Some(cc)) =
+        (Nix::new(test), static_program(test), tool(test, "cc"))
+    else {
+        return;
+    };
+    let product = Product::new(
+        &nix,
+        &cc,
+        &[
+            ("libfirst", "libfirst.so.1", &["libsecond.so.1"]),
+            ("libsecond", "libsecond.so.1", &[]),
+        ],
+    );
+    let said = product.build(&nix, &static_program, "", "libfirst");
+    assert_ne!(said.code, 0);
+    let line =
+        "overrides.libfirst = keys: { dependencies = keys.dependencies ++ [ \"libsecond\" ]; };";
+    let hint = format!("if `libsecond` has `libsecond.so.1`, write `{line}`");
+    assert!(said.stderr.contains(&hint), "{}", said.stderr);
+
+    let built = out(&product
+        .build(&nix, &static_program, line, "libfirst")
+        .expect(0));
+    let runpath = runpath(&built.join("lib/libfirst.so.1"));
+    assert!(
+        runpath.contains("-libsecond-linux-x86_64-1.0.0/lib"),
+        "{runpath}"
+    );
+
+    // And the other way round, both at once, is told before anything is built.
+    let both = format!(
+        "overrides.libfirst.dependencies = [ \"libsecond\" ]; overrides.libsecond.dependencies = [ \"libfirst\" ];"
+    );
+    let said = product.build(&nix, &static_program, &both, "libfirst");
+    assert_eq!(said.code, 1);
+    assert!(
+        said.stderr.contains(
+            "`libfirst`: expected dependencies that do not need it themselves, found `libsecond`"
+        ),
+        "{}",
+        said.stderr
+    );
+}
+
+/// Host libraries that a package of nixpkgs has come before those that may be missing.
+#[test]
+fn host_libraries_are_found_where_they_are_given() {
+    let test = "host_libraries_are_found_where_they_are_given";
+    let (Some(nix), Some(static_program), Some(cc)) =
+        (Nix::new(test), static_program(test), tool(test, "cc"))
+    else {
+        return;
+    };
+    let product = Product::new(&nix, &cc, &[("cudnn_jit", "libcudnn.so.9", &["libz.so.1"])]);
+    let zlib = nix.path("zlib");
+    std::fs::create_dir_all(zlib.join("lib")).expect("a folder");
+    std::fs::write(zlib.join("lib/libz.so.1"), library(&cc, "libz.so.1", &[])).expect("a library");
+    let outputs = "overrides.cudnn_jit.outputs = [ \"lib\" ];";
+    let runpath_with = |arguments: &str| {
+        let ran = product
+            .build(&nix, &static_program, arguments, "cudnn_jit.lib")
+            .expect(0);
+        let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+        let lib = PathBuf::from(value[0]["outputs"]["lib"].as_str().expect("an output"));
+        runpath(&lib.join("lib/libcudnn.so.9"))
+    };
+    // The table lets it be missing.
+    assert_eq!(runpath_with(outputs), "/run/opengl-driver/lib:$ORIGIN");
+    let given = runpath_with(&format!(
+        "{outputs} hostLibraries.\"libz.so.*\" = \"${{{}}}\";",
+        zlib.display()
+    ));
+    assert!(given.contains("-zlib/lib:$ORIGIN"), "{given}");
+}
