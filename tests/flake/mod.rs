@@ -4,6 +4,6 @@ mod build;
 mod checkout;
 mod evaluate;
 mod outputs;
+mod packages;
 mod products;
 mod server;
-mod unknown;

@@ -1,4 +1,4 @@
-//! Packages that no table knows: built from their manifest alone, on real libraries.
+//! Single packages, built from their manifest alone on real libraries: what no table knows, and what fixups do.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,22 +37,26 @@ struct Product {
 }
 
 impl Product {
-    /// Each package has one library.
-    fn new(nix: &Nix, cc: &Path, packages: &[(&str, &str, &[&str])]) -> Product {
+    /// Each package has one library with a soname, which needs others.
+    fn of_libraries(nix: &Nix, cc: &Path, packages: &[(&str, &str, &[&str])]) -> Product {
+        let archives = packages.iter().map(|(package, soname, needed)| {
+            let library = Content::Program(library(cc, soname, needed));
+            let licence = Content::File(b"A licence.\n".to_vec());
+            let members = vec![
+                member(&format!("lib/{soname}"), library),
+                member("LICENSE", licence),
+            ];
+            (*package, "1.0.0", members)
+        });
+        Product::new(nix, archives.collect())
+    }
+
+    /// Each package has a version and what is in its archive.
+    fn new(nix: &Nix, packages: Vec<(&str, &str, Vec<Member>)>) -> Product {
         let archives = nix.path("archives");
         std::fs::create_dir_all(&archives).expect("a folder");
-        for (package, soname, needed) in packages {
-            let top = format!("{package}-{PLATFORM}-1.0.0-archive");
-            let members = [
-                Member {
-                    path: format!("lib/{soname}"),
-                    content: Content::Program(library(cc, soname, needed)),
-                },
-                Member {
-                    path: "LICENSE".to_owned(),
-                    content: Content::File(b"A licence.\n".to_vec()),
-                },
-            ];
+        for (package, version, members) in packages {
+            let top = format!("{package}-{PLATFORM}-{version}-archive");
             let file = archives.join(format!("{top}.tar.xz"));
             std::fs::write(&file, xz(&tar(&top, &members))).expect("the archive is written");
             nix.add_fixed(&file);
@@ -89,9 +93,16 @@ impl Product {
     }
 }
 
-fn out(ran: &Ran) -> PathBuf {
+fn member(path: &str, content: Content) -> Member {
+    let path = path.to_owned();
+    Member { path, content }
+}
+
+/// The store path of `output` in what `nix build --json` prints.
+#[track_caller]
+fn built(ran: &Ran, output: &str) -> PathBuf {
     let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-    PathBuf::from(value[0]["outputs"]["out"].as_str().expect("an output"))
+    PathBuf::from(value[0]["outputs"][output].as_str().expect("an output"))
 }
 
 fn runpath(file: &Path) -> String {
@@ -117,7 +128,7 @@ fn a_package_that_nobody_knows_finds_its_siblings() {
     else {
         return;
     };
-    let product = Product::new(
+    let product = Product::of_libraries(
         &nix,
         &cc,
         &[
@@ -137,10 +148,11 @@ fn a_package_that_nobody_knows_finds_its_siblings() {
         libcublas.outputs = [ \"lib\" ];
         libcurand.outputs = [ \"lib\" ];
     };";
-    let built = out(&product
+    let ran = product
         .build(&nix, &static_program, whole, "libnew")
-        .expect(0));
-    let runpath = runpath(&built.join("lib/libnew.so.1"));
+        .expect(0);
+    let new = built(&ran, "out");
+    let runpath = runpath(&new.join("lib/libnew.so.1"));
     let parts: Vec<&str> = runpath.split(':').collect();
     assert_eq!(parts.len(), 4, "{runpath}");
     assert_eq!(parts[0], "/run/opengl-driver/lib");
@@ -160,7 +172,7 @@ fn a_package_that_nobody_knows_finds_its_siblings() {
     let ran = run(nix
         .command("nix-store", Plugin::Absent)
         .args(["--query", "--references"])
-        .arg(&built))
+        .arg(&new))
     .expect(0);
     assert!(ran.stdout.contains("-libcublas-"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("-libcurand-"), "{}", ran.stdout);
@@ -175,7 +187,7 @@ fn two_packages_that_nobody_knows_are_told_apart_by_an_override() {
     else {
         return;
     };
-    let product = Product::new(
+    let product = Product::of_libraries(
         &nix,
         &cc,
         &[
@@ -190,20 +202,18 @@ fn two_packages_that_nobody_knows_are_told_apart_by_an_override() {
     let hint = format!("if `libsecond` has `libsecond.so.1`, write `{line}`");
     assert!(said.stderr.contains(&hint), "{}", said.stderr);
 
-    let built = out(&product
+    let ran = product
         .build(&nix, &static_program, line, "libfirst")
-        .expect(0));
-    let runpath = runpath(&built.join("lib/libfirst.so.1"));
+        .expect(0);
+    let runpath = runpath(&built(&ran, "out").join("lib/libfirst.so.1"));
     assert!(
         runpath.contains("-libsecond-linux-x86_64-1.0.0/lib"),
         "{runpath}"
     );
 
     // And the other way round, both at once, is told before anything is built.
-    let both = format!(
-        "overrides.libfirst.dependencies = [ \"libsecond\" ]; overrides.libsecond.dependencies = [ \"libfirst\" ];"
-    );
-    let said = product.build(&nix, &static_program, &both, "libfirst");
+    let both = "overrides.libfirst.dependencies = [ \"libsecond\" ]; overrides.libsecond.dependencies = [ \"libfirst\" ];";
+    let said = product.build(&nix, &static_program, both, "libfirst");
     assert_eq!(said.code, 1);
     assert!(
         said.stderr.contains(
@@ -223,7 +233,8 @@ fn host_libraries_are_found_where_they_are_given() {
     else {
         return;
     };
-    let product = Product::new(&nix, &cc, &[("cudnn_jit", "libcudnn.so.9", &["libz.so.1"])]);
+    let product =
+        Product::of_libraries(&nix, &cc, &[("cudnn_jit", "libcudnn.so.9", &["libz.so.1"])]);
     let zlib = nix.path("zlib");
     std::fs::create_dir_all(zlib.join("lib")).expect("a folder");
     std::fs::write(zlib.join("lib/libz.so.1"), library(&cc, "libz.so.1", &[])).expect("a library");
@@ -232,9 +243,7 @@ fn host_libraries_are_found_where_they_are_given() {
         let ran = product
             .build(&nix, &static_program, arguments, "cudnn_jit.lib")
             .expect(0);
-        let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-        let lib = PathBuf::from(value[0]["outputs"]["lib"].as_str().expect("an output"));
-        runpath(&lib.join("lib/libcudnn.so.9"))
+        runpath(&built(&ran, "lib").join("lib/libcudnn.so.9"))
     };
     // The table lets it be missing.
     assert_eq!(runpath_with(outputs), "/run/opengl-driver/lib:$ORIGIN");
@@ -243,4 +252,88 @@ fn host_libraries_are_found_where_they_are_given() {
         zlib.display()
     ));
     assert!(given.contains("-zlib/lib:$ORIGIN"), "{given}");
+}
+
+/// TensorRT's archive is an installation: links into `targets`, models beside the samples, wheels, code for Windows.
+#[test]
+fn tensorrt_is_laid_out_as_a_package() {
+    let test = "tensorrt_is_laid_out_as_a_package";
+    let (Some(nix), Some(static_program), Some(cc)) =
+        (Nix::new(test), static_program(test), tool(test, "cc"))
+    else {
+        return;
+    };
+    let text = |path: &str| member(path, Content::File(b"text\n".to_vec()));
+    let link = |path: &str, target: &str| member(path, Content::Link(target.to_owned()));
+    let binary = |path: &str, soname: &str, needed: &[&str]| {
+        member(path, Content::Program(library(&cc, soname, needed)))
+    };
+    let targets = "targets/x86_64-linux-gnu";
+    let members = vec![
+        link("bin", &format!("{targets}/bin")),
+        text("data/mnist/0.pgm"),
+        text("doc/README.txt"),
+        text("include/NvInfer.h"),
+        link("lib", &format!("{targets}/lib")),
+        text("python/tensorrt-10.9.0.34-cp312-none-linux_x86_64.whl"),
+        text("samples/sampleOnnxMNIST/sample.cpp"),
+        binary(
+            &format!("{targets}/bin/trtexec"),
+            "trtexec",
+            &["libnvinfer.so.10"],
+        ),
+        link(&format!("{targets}/include"), "../../include"),
+        link(&format!("{targets}/lib/libnvinfer.so"), "libnvinfer.so.10"),
+        binary(
+            &format!("{targets}/lib/libnvinfer.so.10"),
+            "libnvinfer.so.10",
+            &[],
+        ),
+        binary(
+            &format!("{targets}/lib/libnvinfer_plugin.so.10"),
+            "libnvinfer_plugin.so.10",
+            &[],
+        ),
+        text(&format!(
+            "{targets}/lib/libnvinfer_builder_resource_win.so.10.9.0"
+        )),
+        text(&format!("{targets}/lib/libnvinfer_static.a")),
+        binary(
+            &format!("{targets}/lib/stubs/libcudart.so"),
+            "libcudart.so.12",
+            &[],
+        ),
+        link(&format!("{targets}/samples"), "../../samples"),
+    ];
+    let product = Product::new(&nix, vec![("tensorrt", "10.9.0.34", members)]);
+    let output = |name: &str| {
+        let attribute = format!("tensorrt.{name}");
+        let ran = product
+            .build(&nix, &static_program, "", &attribute)
+            .expect(0);
+        built(&ran, name)
+    };
+    let (lib, bin, samples) = (output("lib"), output("bin"), output("samples"));
+    assert!(samples.join("data/mnist/0.pgm").is_file());
+    assert!(samples.join("samples/sampleOnnxMNIST/sample.cpp").is_file());
+    assert!(lib.join("lib/libnvinfer.so.10").is_file());
+    assert!(
+        !lib.join("lib/libnvinfer_builder_resource_win.so.10.9.0")
+            .exists()
+    );
+    assert!(!lib.join("lib/stubs").exists());
+    let facts = run(Command::new(program())
+        .args(["elf", "show", "--format", "json"])
+        .arg(bin.join("bin/trtexec")))
+    .expect(0)
+    .stdout;
+    assert!(facts.contains("libnvinfer_plugin.so.10"), "{facts}");
+    assert!(facts.contains(&format!("{}/lib", lib.display())), "{facts}");
+    for name in ["out", "dev", "include", "static"] {
+        let ran = run(Command::new("find")
+            .arg(output(name))
+            .args(["-name", "*.whl"]))
+        .expect(0);
+        assert_eq!(ran.stdout, "", "{name}");
+    }
 }
