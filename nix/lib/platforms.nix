@@ -5,6 +5,8 @@
   boards.
 */
 let
+  inherit (builtins) attrNames elem filter;
+
   anywhere = [
     "source"
     "linux-all"
@@ -40,6 +42,40 @@ in
     ```
   */
   fromSystem = system: _platformOf.${system} or "unsupported";
+
+  /**
+    The Nix systems that packages of a redist platform run on: all that there are for what runs anywhere, none for Windows.
+
+    # Inputs
+
+    `platform`
+    : A redist platform such as `linux-sbsa`, or `source`.
+
+    # Type
+
+    ```
+    toSystems :: String -> [ String ]
+    ```
+
+    # Examples
+
+    ```nix
+    toSystems "linux-ppc64le"
+    => [ "powerpc64le-linux" ]
+    ```
+
+    # Laws
+
+    - `elem system (toSystems (fromSystem system))`, for every system that NVIDIA has something for
+  */
+  toSystems =
+    platform:
+    if elem platform anywhere then
+      attrNames _platformOf
+    else if platform == "linux-aarch64" then
+      [ "aarch64-linux" ]
+    else
+      filter (system: _platformOf.${system} == platform) (attrNames _platformOf);
 
   /**
     The platform keys of a release that serve a platform, best first. Archives that hold sources or run anywhere come

@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::checkout::Flake;
+use crate::archive::make;
 use crate::support::nix::{Nix, Plugin};
 use crate::support::nvidia_archive::{Content, Member, PLATFORM, tar, xz};
 use crate::support::{Ran, dir, program, run, static_program, tool};
@@ -336,4 +337,82 @@ fn tensorrt_is_laid_out_as_a_package() {
         .expect(0);
         assert_eq!(ran.stdout, "", "{name}");
     }
+}
+
+/// What has no manifest of NVIDIA's comes from a wheel: the way of `docs/wheels.md`.
+#[test]
+fn nccl_from_a_wheel_joins_a_set() {
+    let test = "nccl_from_a_wheel_joins_a_set";
+    let (Some(nix), Some(static_program), Some(cc)) =
+        (Nix::new(test), static_program(test), tool(test, "cc"))
+    else {
+        return;
+    };
+    let product = Product::of_libraries(
+        &nix,
+        &cc,
+        &[
+            ("cuda_cudart", "libcudart.so.12", &[]),
+            ("libcublas", "libcublas.so.12", &[]),
+            (
+                "libcudss",
+                "libcudss_commlayer_nccl.so.0",
+                &["libnccl.so.2"],
+            ),
+        ],
+    );
+    let outputs = "overrides = {
+        cuda_cudart.outputs = [ \"lib\" ];
+        libcublas.outputs = [ \"lib\" ];
+        libcudss.outputs = [ \"lib\" ];
+    };";
+    let runpath_of_cudss = || {
+        let ran = product
+            .build(&nix, &static_program, outputs, "libcudss.lib")
+            .expect(0);
+        runpath(&built(&ran, "lib").join("lib/libcudss_commlayer_nccl.so.0"))
+    };
+    // Without NCCL it is left to the host.
+    assert_eq!(runpath_of_cudss(), "/run/opengl-driver/lib:$ORIGIN");
+
+    let wheels = nix.path("wheels");
+    std::fs::create_dir(&wheels).expect("a folder");
+    let wheel = wheels.join("nvidia_nccl_cu12-2.31.2-py3-none-manylinux_2_18_x86_64.whl");
+    let metadata = "Metadata-Version: 2.1\nName: nvidia-nccl-cu12\nVersion: 2.31.2\nSummary: NCCL\n\
+                    License: NVIDIA Proprietary Software\n\n";
+    let members = [
+        ("nvidia/nccl/include/nccl.h", 0o644, &b"#pragma once\n"[..]),
+        (
+            "nvidia/nccl/lib/libnccl.so.2",
+            0o755,
+            &library(&cc, "libnccl.so.2", &[]),
+        ),
+    ];
+    let bytes = make::wheel("nvidia_nccl_cu12-2.31.2.dist-info", metadata, &members);
+    std::fs::write(&wheel, bytes).expect("the wheel is written");
+    let folder = product.manifests.join("nccl");
+    std::fs::create_dir(&folder).expect("a folder");
+    run(Command::new(program())
+        .arg("index")
+        .arg(&wheels)
+        .args(["--product", "nccl", "--label", "2.31.2", "--output"])
+        .arg(folder.join("redistrib_2.31.2.json"))
+        .arg("--features")
+        .arg(folder.join("feature_2.31.2.json")))
+    .expect(0);
+    run(Command::new(program())
+        .args(["check", "--strict"])
+        .arg(&folder))
+    .expect(0);
+    nix.add_fixed(&wheel);
+
+    let ran = product
+        .build(&nix, &static_program, outputs, "nccl.lib")
+        .expect(0);
+    let nccl = built(&ran, "lib");
+    assert!(nccl.join("lib/libnccl.so.2").is_file());
+    assert_eq!(
+        runpath_of_cudss(),
+        format!("/run/opengl-driver/lib:{}/lib:$ORIGIN", nccl.display())
+    );
 }
