@@ -91,7 +91,8 @@
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
     needed, or opened by name), `hostLibraries` (those of the argument that it gets), `addNeeded` (libraries that files need
-    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`).
+    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a
+    licence may contain, such as `"/usr/"`).
 
   # Type
 
@@ -459,10 +460,12 @@ let
               let
                 keys = packaging entry changes.edits;
                 found = name: siblings.${name} or final.${name};
-                # What the platform does not have is left out.
+                # What the platform does not have is left out, as is what an overlay says is not there.
                 isThere =
                   name:
-                  (siblings ? ${name} || final ? ${name}) && !((found name).meta.unsupported or false);
+                  (siblings ? ${name} || final ? ${name})
+                  && found name != null
+                  && !((found name).meta.unsupported or false);
                 leadsBack = name: reached ? ${name} && reached.${name} ? ${entry.package};
                 named = keys.dependencies ++ keys.dlopen;
                 cyclic = filter leadsBack named;
@@ -500,7 +503,10 @@ let
                   inherit (changes) attrs;
                   dependencies =
                     _toSet (filter isThere dependencies) found
-                    // hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing);
+                    # Texts, so that nobody chooses another output of them.
+                    // mapAttrs (_: library: "${library}") (
+                      hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing)
+                    );
                   # Those that no other part of the plan is made of go into it by their names.
                   keys = removeAttrs keys [
                     "allowedMissing"

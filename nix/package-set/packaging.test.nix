@@ -185,6 +185,18 @@ import ../lib/failures.nix {
           ]
         ];
       }
+      # The output that was given, whatever else the package has.
+      {
+        expr =
+          (hosted {
+            hostLibraries."libstdc++.so.6" = {
+              outPath = "/nonexistent/out";
+              lib = "/nonexistent/lib";
+              outputSpecified = true;
+            };
+          }).libcublas.drvAttrs.dependencies;
+        expected."host-libstdc++.so.6" = "/nonexistent/out";
+      }
       # All, where nobody knows.
       {
         expr = filter (name: !(elem name (dependencies set.novelty))) (dependencies (hosted { }).novelty);
@@ -285,6 +297,14 @@ import ../lib/failures.nix {
       {
         expr = (set.libcublas.overridePlan { output = [ ]; }).drvPath;
         throws = true;
+      }
+      # An overlay may say that there is none.
+      {
+        expr = dependencies (set.overrideScope (_: _: { libcublas = null; })).libcusolver;
+        expected = [
+          "libcusparse"
+          "libnvjitlink"
+        ];
       }
     ];
     overrideAttrs = [
