@@ -83,7 +83,7 @@
     `lib.hostLibraries pkgs`. Without them `nix/data/packages.json` says which ones a package may look for on the host.
 
   `fixups`
-  : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion }: keys: {
+  : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion, ... }: keys: {
     drop = [ "lib/*_static.a" ]; }; }`. Names that no release has are fine: a fixup is for whoever has the package.
 
   `overrides`

@@ -221,8 +221,8 @@ import ../lib/failures.nix {
                   {
                     version,
                     platform,
-                    variant,
                     cudaVersion,
+                    ...
                   }:
                   keys: {
                     drop = keys.drop ++ [ "lib/${platform}-${version}-${cudaVersion}.a" ];

@@ -289,22 +289,11 @@ import ../lib/failures.nix {
           map
             (
               cudaVersion:
-              (import ./packaging.nix {
-                inherit cudaVersion;
-                features = _: null;
-                provider = _: null;
-                fixups = { };
-                overrides = { };
-                isPackage = _: true;
-              }
-                {
-                  package = "libcublas";
-                  release.version = "12.0.0";
-                  platform = "linux-x86_64";
-                  variant = null;
-                }
-                [ ]
-              ).dlopen
+              (mine {
+                "1.0" =
+                  release "libcublas" "12.0.0" [ ] { linux-x86_64 = [ ]; }
+                  // release "cuda_nvrtc" "12.0.0" [ ] { linux-x86_64 = [ ]; };
+              } { inherit cudaVersion; }).libcublas.drvAttrs.dlopen or [ ]
             )
             [
               "12"
