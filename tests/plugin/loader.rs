@@ -334,6 +334,84 @@ fn newer_nix_gets_an_exception() {
         let ran = support::run(Command::new(&program).arg(&nix.0.plugin)).expect(0);
         assert!(ran.stdout.starts_with(said), "{define}: {}", ran.stdout);
     }
+
+    // The same with libraries that have the version: of Lix, of a program that never evaluates, and of one that does but
+    // whose linker was told to write no build id.
+    let holder = nix.write(
+        "holder.cc",
+        "#include <string>\nnamespace nix { extern std::string nixVersion; std::string nixVersion = \"2.93.1\"; }\n",
+    );
+    let (lix, evaluates) = (
+        "cuda-redist: this is Lix 2.93.1, for which there is no plugin; use Nix itself, or ",
+        "2.93.1 segment-",
+    );
+    for (library, variable, code, said) in [
+        ("liblixexpr.so", "X", 0, lix),
+        ("libnixstore.so", "X", 1, ""),
+        ("libnixexpr.so.2.93.1", "CUDA_REDIST_IDENTIFY", 0, evaluates),
+    ] {
+        let (library, program) = (nix.path().join(library), nix.path().join("fake"));
+        let mut compile = Command::new(&compiler);
+        compile.args([
+            "-std=c++17",
+            "-shared",
+            "-fPIC",
+            "-Wl,--build-id=none",
+            "-o",
+        ]);
+        support::run(compile.arg(&library).arg(&holder)).expect(0);
+        let mut compile = Command::new(&compiler);
+        compile
+            .args(["-std=c++17", "-o"])
+            .arg(&program)
+            .arg(&source);
+        compile.arg("-Wl,--no-as-needed").arg(&library).arg("-ldl");
+        support::run(&mut compile).expect(0);
+        let mut fake = Command::new(&program);
+        fake.env("LD_LIBRARY_PATH", nix.path()).env(variable, "1");
+        let ran = support::run(fake.arg(&nix.0.plugin)).expect(code);
+        assert!(ran.stdout.starts_with(said), "{said}: {}", ran.stdout);
+    }
+}
+
+/// A Nix whose C++ interface nobody has seen yet.
+#[test]
+fn an_unknown_interface_is_named_when_the_shim_is_built() {
+    let test = "plugin::an_unknown_interface";
+    let Some(mut nix) = Nix::new(test) else {
+        return;
+    };
+    let (version, _) = identity(&nix);
+    // The headers laid out for the installed Nix, or those beside another one.
+    let program = support::tool(test, "nix-instantiate").unwrap();
+    let prefix = program.parent().unwrap().parent().unwrap();
+    let built = support::root().join("target/plugin/headers").join(&version);
+    let Some(headers) = [built, prefix.join("include")]
+        .map(|folder| folder.join("nix"))
+        .into_iter()
+        .find(|folder| folder.exists())
+    else {
+        support::skip(test, "no headers of this Nix");
+        return;
+    };
+    copied(&mut nix);
+    let changed = nix.path().join("headers");
+    support::run(Command::new("cp").arg("-r").arg(headers).arg(&changed)).expect(0);
+    let eval = changed.join("eval.hh");
+    let content = fs::read_to_string(&eval).unwrap();
+    fs::write(eval, content.replace("forceString(", "forceText(")).unwrap();
+    let mut build = Command::new(support::root().join("scripts/build-shim"));
+    build
+        .arg(&nix.0.plugin)
+        .env("NIX_HEADERS", &changed)
+        .env("CXXFLAGS", "-fsyntax-only");
+    let said = support::run(&mut build).expect(1).stderr;
+    let expected = format!(
+        "build-shim: Nix {version}: expected the interface of Nix 2.8 or 2.18 to 2.35, found another one for `forceString`, at compat.hh:"
+    );
+    assert!(said.contains(&expected), "{said}");
+    let shims = nix.path().join("lib/nix/cuda-redist");
+    assert_eq!(fs::read_dir(shims).unwrap().count(), 0);
 }
 
 #[test]
