@@ -187,6 +187,73 @@ fn the_template_packages_an_unknown_product() {
     nix_in_project(&["flake", "check", "path:."]).expect(0);
 }
 
+/// The pieces of Nix in the pages about the flake and about scale.
+fn nix_of_the_docs() -> Vec<String> {
+    let mut found = Vec::new();
+    for page in ["docs/flake.md", "docs/scale.md"] {
+        let text = std::fs::read_to_string(root().join(page)).expect("a page");
+        for piece in text.split("```nix\n").skip(1) {
+            let piece = piece.split("```").next().expect("it ends");
+            found.push(piece.to_owned());
+        }
+    }
+    found
+}
+
+/// What the documentation shows in Nix is Nix.
+#[test]
+fn the_nix_of_the_docs_parses() {
+    let Some(nix) = Nix::new("the_nix_of_the_docs_parses") else {
+        return;
+    };
+    let pieces = nix_of_the_docs();
+    assert!(pieces.len() >= 5, "{pieces:?}");
+    for piece in pieces {
+        let file = nix.path("piece.nix");
+        // The names that a reader has around it may be anything.
+        std::fs::write(&file, format!("with {{ }};\n{piece}")).expect("a file");
+        run(nix
+            .command("nix-instantiate", Plugin::Absent)
+            .arg("--parse")
+            .arg(&file))
+        .expect(0);
+    }
+}
+
+/// The flake for Hydra in `docs/scale.md` has a job for each package that a platform has.
+#[test]
+fn the_hydra_jobs_of_the_docs_evaluate() {
+    let test = "the_hydra_jobs_of_the_docs_evaluate";
+    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
+        return;
+    };
+    let project = nix.path("project");
+    std::fs::create_dir(&project).expect("a folder");
+    let pieces = nix_of_the_docs();
+    let text = pieces
+        .iter()
+        .find(|text| text.contains("hydraJobs"))
+        .expect("a flake for Hydra");
+    std::fs::write(project.join("flake.nix"), text).expect("the flake");
+    let flake = Flake::unbuilt(&shared.join("manifests"));
+    let ran = run(nix
+        .command("nix", Plugin::Absent)
+        .args(["eval", "--json", "--apply"])
+        .arg("builtins.mapAttrs (_: builtins.mapAttrs (_: jobs: map (job: job.drvPath) (builtins.attrValues jobs)))")
+        .arg(format!("path:{}#hydraJobs", project.display()))
+        .args(["--override-input", "cuda-redist"])
+        .arg(flake.attribute(""))
+        .args(flake.inputs("cuda-redist/")))
+    .expect(0);
+    let jobs: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    for set in ["cudaPackages_12_9", "cudaPackages_13_0"] {
+        for platform in ["linux-x86_64", "linux-sbsa"] {
+            let jobs = jobs[set][platform].as_array().map_or(0, Vec::len);
+            assert!(jobs >= 30, "{set} {platform}: {jobs}");
+        }
+    }
+}
+
 /// What the template's README has `nix run` do: the arguments of each call of the program.
 fn commands_of_the_readme(project: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(project.join("README.md")).expect("the README");
