@@ -18,22 +18,25 @@
 
   ```nix
   import ./plugin-reason.nix { pname = "nix"; version = "2.3.18"; }
-  => "expected Nix 2.8.0, found 2.3.18: its API is not known to the plugin"
+  => "expected Nix 2.8, or 2.18 to 2.35, found 2.3.18: the plugin does not know its interface"
   ```
 */
 nix:
 let
-  # The versions that `plugin/compat.hh` was built and run with.
-  known = [ "2.8.0" ];
+  # What `plugin/compat.hh` has the spelling of: 2.8, and a range.
+  oldest = 18;
+  newest = 35;
 
   version = nix.version or "no version";
+  matched = builtins.match "2[.]([0-9]+).*" version;
+  minor = if matched == null then null else builtins.fromJSON (builtins.head matched);
   name = nix.pname or (builtins.parseDrvName (nix.name or "")).name;
 in
 if name != "nix" then
   "expected the package of Nix itself, found `${name}`: forks have an API of their own"
 else if nix.stdenv.hostPlatform.isStatic or false then
   "expected a Nix with shared libraries, found a static one: it exports no symbols, so no plugin can add builtins to it"
-else if !(builtins.elem version known) then
-  "expected Nix ${builtins.concatStringsSep ", " known}, found ${version}: its API is not known to the plugin"
+else if minor == null || (minor != 8 && (minor < oldest || minor > newest)) then
+  "expected Nix 2.8, or 2.${toString oldest} to 2.${toString newest}, found ${version}: the plugin does not know its interface"
 else
   null

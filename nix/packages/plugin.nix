@@ -41,26 +41,24 @@ in
 stdenv.mkDerivation {
   pname = "cuda-redist-plugin";
   version = "${version}-nix-${nix.version}";
-  src = source "plugin(/.*)?";
+  src = source "plugin(/.*)?|scripts|scripts/build-shim";
 
   nativeBuildInputs = [ pkg-config ];
   buildInputs = [
-    nix
+    (lib.getDev nix)
     boehmgc
     boost
     nlohmann_json
   ];
 
-  makefile = "plugin/plugin.mk";
-  makeFlags = [
-    "PLUGIN_TARGET=$(out)"
-    "NIX_VERSION=${nix.version}"
-    "NIX_HEADERS=${lib.getDev nix}/include/nix"
-    "NIX_SYSTEM=${stdenv.hostPlatform.system}"
-  ];
-  buildFlags = [ "$(out)/lib/nix/cuda-redist/${nix.version}.so" ];
+  dontBuild = true;
+  # The loader finds the shim beside it, for which it is compiled there and tried in the Nix that it is for.
   installPhase = ''
+    runHook preInstall
     install -D -m 755 ${core}/lib/libcuda_redist.so $out/lib/nix/plugins/cuda-redist.so
+    ln -s plugins/cuda-redist.so $out/lib/nix/cuda-redist.optional.so
+    bash scripts/build-shim $out/lib/nix/plugins/cuda-redist.so ${lib.getBin nix}
+    runHook postInstall
   '';
 
   passthru = { inherit nix; };

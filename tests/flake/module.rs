@@ -75,7 +75,7 @@ fn the_module_refuses_a_nix_without_a_plugin() {
         ),
         (
             "{ version = \"2.3.18\"; }",
-            ", found 2.3.18: its API is not known",
+            ", found 2.3.18: the plugin does not know its interface",
         ),
         (
             "{ pname = \"lix\"; version = \"2.91.0\"; }",

@@ -94,6 +94,7 @@ let
       stdenv
       ;
     lib = {
+      getBin = package: package.bin or package;
       getDev = package: package.dev or package;
       platforms.linux = [ system ];
     };
