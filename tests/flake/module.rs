@@ -1,11 +1,13 @@
 //! The NixOS module and the plugin's package, as far as that goes without nixpkgs: which Nix gets a plugin, and what the
 //! others are told.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::checkout::Flake;
 use crate::support::nix::{Nix, Plugin};
-use crate::support::{plugin, root};
+use crate::support::{plugin, root, run, tool};
 
 /// An expression: what the module makes of a system whose `nix.package` is the stand-in's, updated with `keys`.
 fn system(flake: &Flake, keys: &str) -> String {
@@ -108,6 +110,60 @@ fn the_plugins_package_knows_the_nix_of_this_machine() {
         root().display()
     );
     assert_eq!(nix.value(&expression, Plugin::Loaded), Value::Null);
+}
+
+/// What the package of the plugin does when it is built, done here with the core and the Nix of this machine: a plugin that loads.
+#[test]
+fn the_plugins_package_installs_what_nix_loads() {
+    let test = "the_plugins_package_installs_what_nix_loads";
+    let (Some(mut nix), Some(core), Some(bash)) =
+        (Nix::new(test), plugin(test), tool(test, "bash"))
+    else {
+        return;
+    };
+    let instantiate = tool(test, "nix-instantiate").expect("it comes with Nix");
+    let prefix = instantiate.ancestors().nth(2).expect("above bin");
+    let folder = nix.path("core/lib");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::copy(&core, folder.join("libcuda_redist.so")).expect("the core");
+    let expression = format!(
+        "(import {root}/nix/packages/plugin.nix {{
+           lib = {{ getBin = nix: nix; getDev = nix: nix; platforms.linux = [ ]; }};
+           stdenv.mkDerivation = arguments: arguments;
+           rustPlatform = {{ buildRustPackage = _: \"{core}\"; bindgenHook = null; }};
+           nix = {{ pname = \"nix\"; version = builtins.nixVersion; outPath = \"{prefix}\"; }};
+           pkg-config = null; boehmgc = null; boost = null; nlohmann_json = null;
+         }}).installPhase",
+        root = root().display(),
+        core = nix.path("core").display(),
+        prefix = prefix.display(),
+    );
+    let phase = nix.value(&expression, Plugin::Absent);
+    let phase = phase.as_str().expect("a script");
+    let version = nix.value("builtins.nixVersion", Plugin::Absent);
+    let headers = root()
+        .join("target/plugin/headers")
+        .join(version.as_str().expect("text"))
+        .join("nix");
+    let mut install = Command::new(bash);
+    if headers.is_dir() {
+        // Debian's Nix has them in its source package only.
+        install.env("NIX_HEADERS", headers);
+    }
+    run(install
+        .current_dir(root())
+        .args(["-euc", &format!("runHook() {{ :; }}\n{phase}")])
+        .env("out", nix.path("out")))
+    .expect(0);
+    nix.plugin = nix.path("out/lib/nix/plugins/cuda-redist.so");
+    assert_eq!(
+        nix.value(
+            "builtins.cudaRedist.nixVersion == builtins.nixVersion",
+            Plugin::Loaded
+        ),
+        json!(true)
+    );
+    assert!(nix.path("out/lib/nix/cuda-redist.optional.so").is_file());
 }
 
 /// `plugin.override { nix = ...; }` makes the plugin of another Nix.
