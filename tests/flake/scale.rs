@@ -165,7 +165,7 @@ fn parallel_evaluators_make_the_same_derivations() {
              in map (elemAt packages) mine"
         );
         // Half of them may read manifests by the plugin.
-        let plugin = if number % 2 == 0 {
+        let plugin = if number.is_multiple_of(2) {
             with
         } else {
             Plugin::Absent

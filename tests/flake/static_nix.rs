@@ -1,10 +1,12 @@
 //! Everything in `nix/` that needs no plugin, in the newer Nix of later Debian suites. They are linked so that they can load none.
 
+use std::process::Command;
+
 use super::checkout::Flake;
 use super::evaluate::run_nix_tests;
 use super::scale::{check_of, every_release};
 use crate::support::nix::{Nix, Plugin};
-use crate::support::{plugin, root, shared, static_program};
+use crate::support::{plugin, root, run, shared, static_program};
 
 fn works(test: &str, suite: &str) {
     let Some(nix) = Nix::new(test) else { return };
@@ -51,4 +53,13 @@ fn trixie() {
 #[test]
 fn sid() {
     works("flake::static_nix::sid", "sid");
+}
+
+/// What is no suite is no address either.
+#[test]
+fn the_script_asks_for_a_suite() {
+    for arguments in [&[][..], &["../trixie"], &["trixie", "sid"]] {
+        let ran = run(Command::new(root().join("scripts/static-nix")).args(arguments)).expect(2);
+        assert!(ran.stderr.contains("such as `trixie`") || ran.stderr.contains("SUITE"));
+    }
 }
