@@ -1,5 +1,5 @@
 /**
-  The overlay: adds `cuda-redist`, and the package sets as `cudaRedist.cudaPackages_<major>_<minor>`.
+  The overlay: adds `cuda-redist`, `cuda-redist-plugin`, and the package sets as `cudaRedist.cudaPackages_<major>_<minor>`.
 
   Non-goals: replacing `cudaPackages` of nixpkgs. Its packages come with hooks and wrappers that others in nixpkgs rely
   on; the ones here are NVIDIA's files alone.
@@ -18,6 +18,7 @@
 { sets }:
 final: prev: {
   cuda-redist = import ./packages/cuda-redist.nix { pkgs = final; };
+  cuda-redist-plugin = final.callPackage ./packages/plugin.nix { };
 
   # Built on the build machine, for the host: the builder does not care which machine a package is for.
   cudaRedist = sets {

@@ -3,5 +3,10 @@
 mod build;
 mod checkout;
 mod evaluate;
+mod module;
 mod outputs;
+mod remote;
+mod scale;
 mod server;
+mod static_nix;
+mod surface;
