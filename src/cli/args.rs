@@ -85,6 +85,12 @@ pub enum Command {
     Index(IndexArgs),
     /// Carry out a plan: verify, unpack, split into outputs, patch (a derivation's builder)
     Realise(RealiseArgs),
+    /// Merge folders into one, by links: `cudatoolkit` of a package set (a derivation's builder)
+    ///
+    /// The plan (JSON, or a derivation's structured attributes) has `viewVersion` (1) and `trees`, the folders; `leaveOut`, globs of
+    /// paths that are left out, and `links`, single links to make, may be added. Every file of a tree becomes a link to it, and
+    /// nothing is copied; `nix-support` is not taken. Two files for one place are an error, unless they have the same bytes.
+    View(RealiseArgs),
 }
 
 /// Arguments of `check`.

@@ -14,7 +14,7 @@ use super::log::{Detail, Log};
 use super::stdout::print;
 use crate::error::{Error, Kind, Problem};
 use crate::plan::{self, OutputName};
-use crate::realise::{Event, Staging, realise};
+use crate::realise::{Event, Progress, Staging, realise, view};
 use crate::text;
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,31 @@ impl Problem for RealiseProblem {
 
 /// Runs the command. By hand the report (in a dry run the tree) goes to stdout; in a derivation it is in the output `out` only.
 pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
+    carry_out(args, |text, place, outputs, staging, progress| {
+        let plan = plan::read(text, place, outputs)?;
+        Ok(realise(&plan, staging, progress)?.to_json())
+    })
+}
+
+/// Runs the command `view`, which differs in what is planned only.
+pub(super) fn run_view(args: &RealiseArgs) -> Result<ExitCode, Error> {
+    carry_out(args, |text, place, outputs, staging, progress| {
+        let plan = plan::read_view(text, place, outputs)?;
+        Ok(view(&plan, staging, progress)?.to_json())
+    })
+}
+
+/// Reads the plan's text and has `make` make something of it, which gives back a report.
+fn carry_out(
+    args: &RealiseArgs,
+    make: impl FnOnce(
+        &[u8],
+        &str,
+        Option<BTreeMap<OutputName, PathBuf>>,
+        Staging,
+        Progress<'_>,
+    ) -> Result<String, Error>,
+) -> Result<ExitCode, Error> {
     let outputs = outputs(&args.outputs)?;
     let (file, staging) = match &args.plan {
         Some(file) if args.dry_run => (file.clone(), Staging::Discard),
@@ -90,7 +115,6 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
         place: place.clone(),
         source,
     })?;
-    let plan = plan::read(&text, &place, outputs)?;
 
     let detail = match args.verbose {
         true => Detail::Files,
@@ -99,7 +123,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     let log = Log::for_this_process(detail);
     let started = Instant::now();
     let listed = Mutex::new(String::new());
-    let report = realise(&plan, staging, &|event| match event {
+    let report = make(&text, &place, outputs, staging, &|event| match event {
         Event::Listed(line) => {
             let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
             listed.push_str(line);
@@ -111,7 +135,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     log.event(Event::Note(&format!("cuda-redist: done in {seconds:.2} s")));
     drop(log);
     match staging {
-        Staging::Beside => print(&report.to_json())?,
+        Staging::Beside => print(&report)?,
         Staging::Discard => print(&listed.into_inner().unwrap_or_else(PoisonError::into_inner))?,
         Staging::InPlace => {}
     }

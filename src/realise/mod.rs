@@ -14,6 +14,7 @@ mod cmake;
 mod error;
 mod layout;
 mod links;
+mod merge;
 mod patch;
 mod pkg_config;
 mod references;
@@ -24,6 +25,7 @@ mod support;
 mod texts;
 mod tree;
 mod variables;
+mod view;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -32,16 +34,19 @@ use std::path::Path;
 pub use audited::Audited;
 pub use report::{LeftAlone, OutputReport, Patched, Report};
 pub use stage::Staging;
+pub use view::{ViewReport, view};
 
 use crate::archive;
 use crate::error::Error;
 use crate::hash;
 use crate::manifest::{Platform, Version};
-use crate::plan::{OutputName, Patterns, Plan, outputs};
+use crate::plan::{Extras, OutputName, Patterns, Plan, outputs};
+use crate::relpath::RelPath;
 use crate::resolve::Abi;
 use crate::text;
 use error::RealiseError;
 use layout::Layout;
+use merge::Merged;
 use references::References;
 use split::{Homes, Split};
 use stage::Stage;
@@ -148,9 +153,12 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     progress(Event::Phase(Phase::Split));
     let tree = Tree::read(&unpacked)?;
     let extras = &plan.extras;
-    let layout = Layout::new(&tree, extras.cuda_version.as_ref(), &extras.drop)?;
+    let layout = Layout::new(&tree, extras.cuda_version.as_ref(), extras)?;
     for note in layout.notes() {
         progress(Event::Detail(note));
+    }
+    for warning in layout.warnings() {
+        progress(Event::Warning(&text::printable(warning)));
     }
     let mut references = References::default();
     support::refer(plan, &mut references);
@@ -169,6 +177,8 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         &mut references,
         progress,
     )?;
+    texts::replace(&extras.replace_texts, &split, &stage, progress)?;
+    link_others(plan, &stage, progress)?;
     let outputs = split.outputs(&plan.outputs);
     for output in &outputs {
         progress(Event::Note(&output.to_string()));
@@ -231,6 +241,29 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     Ok(report)
 }
 
+/// Makes the links of the plan: those into other packages, and single ones.
+fn link_others(plan: &Plan, stage: &Stage, progress: Progress<'_>) -> Result<(), Error> {
+    let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+    let extras = &plan.extras;
+    let dir = |place: &RelPath| {
+        let output = outputs::place(place, &declared, &extras.patterns);
+        stage.dir(output)
+    };
+    let mut merged = Merged::default();
+    for (at, folders) in &extras.merge {
+        let before = merged.len();
+        for folder in folders {
+            merged.add(Some(at), folder, &[])?;
+        }
+        let linked = merged.len().saturating_sub(before);
+        progress(Event::Detail(&format!(
+            "{at}: {linked} links to other packages"
+        )));
+    }
+    merged.carry_out(dir)?;
+    merge::link(&extras.links, dir)
+}
+
 /// Tells every file, link and empty folder below `folder`, in order of paths.
 fn list(
     output: OutputName,
@@ -279,7 +312,7 @@ fn list(
 pub fn derive_outputs(root: &Path) -> Result<BTreeSet<OutputName>, Error> {
     let tree = Tree::read(root)?;
     let derive = |cuda: Option<&Version>| -> Result<BTreeSet<OutputName>, Error> {
-        let layout = Layout::new(&tree, cuda, &[])?;
+        let layout = Layout::new(&tree, cuda, &Extras::default())?;
         let content = tree
             .iter()
             .filter(|(_, node)| !matches!(node, Node::Directory { .. }));
