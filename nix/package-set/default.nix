@@ -65,7 +65,16 @@
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
     needed, or opened by name), `addNeeded` (libraries that files need besides what they say), `allowedMissing`,
-    `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`).
+    `drop` (globs of paths that are left out), `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`),
+    `moves` (folders of the archive, and where they go; `""` is the top), `links` (paths, and the texts of the links to make
+    there), `merge` (folders, and those of other packages whose content is linked there:
+    `{ include = [ { package = "cuda_crt"; output = "include"; path = "include"; } ]; }`) and `replaceTexts` (globs of files, and what is
+    replaced in them: `{ "share/pkgconfig/x.pc"."-lx" = "-lx -ly"; }`).
+
+  `isAllowed`
+  : Whether a package, of which `pname`, `version` and `meta` are given, may be used; one that may not throws when its derivation is
+    asked for. Without it all are: whose terms apply is said in `docs/licences.md`. The overlay asks the configuration of nixpkgs
+    (`allowUnfree`).
 
   # Type
 
@@ -74,9 +83,13 @@
     ${package} :: Derivation,
     overrideScope :: (Scope -> Scope -> AttrSet) -> Scope,
     byPlatform :: { ${platform} :: Scope },
-    releases :: { ${product} :: String }
+    releases :: { ${product} :: String },
+    cudatoolkit :: Derivation,
+    mkView :: AttrSet -> Derivation
   }
   ```
+
+  `cudatoolkit` is the Toolkit in one folder, `mkView` makes such folders of other packages (`cudatoolkit.nix` beside this file).
 
   `byPlatform.linux-sbsa` is the same set, overlays included, for another platform: still built by `system`.
 
@@ -117,6 +130,7 @@ let
     match
     length
     readFile
+    toString
     zipAttrsWith
     ;
 
@@ -144,6 +158,7 @@ in
   cudaCompat ? false,
   cudaCapabilities ? [ ],
   overrides ? { },
+  isAllowed ? _: true,
 }:
 let
   # A flake input is a set, too, but stands for its folder.
@@ -375,6 +390,7 @@ let
       builder
       mirror
       driverPaths
+      isAllowed
       ;
   };
 
@@ -385,6 +401,8 @@ let
       features = _features;
       overrides = _overrides;
       isPackage = name: final ? ${name} || _isListed name;
+      has = name: final ? ${name};
+      driverPaths = map toString driverPaths;
     };
 
   _package =
@@ -418,8 +436,15 @@ let
               addNeeded
               drop
               forbiddenTexts
+              links
+              moves
               patterns
+              replaceTexts
               ;
+            merge = import ./links.nix {
+              packages = final;
+              inherit isThere;
+            } keys.merge;
             dlopen = filter isThere keys.dlopen;
             cudaVersion = _cudaVersion;
             interpreter = _interpreters.${wanted} or null;
@@ -446,6 +471,12 @@ let
           }) platformsLib.linux
         );
         releases = _releases;
+      }
+      // import ./cudatoolkit.nix {
+        inherit system builder;
+        packages = final;
+        isThere = name: final ? ${name};
+        version = _cudaVersion;
       };
       final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
     in

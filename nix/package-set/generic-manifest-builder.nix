@@ -23,10 +23,13 @@
   `driverPaths`
   : Where the driver's libraries will be found; these come first in every RUNPATH.
 
+  `isAllowed`
+  : Whether a package (`pname`, `version`, `meta`) may be used. Of one that may not, all can be looked at save its derivation.
+
   # Type
 
   ```
-  { system, builder, mirror, driverPaths } -> Entry -> Derivation
+  { system, builder, mirror, driverPaths, isAllowed } -> Entry -> Derivation
   ```
 
   where an `Entry` is
@@ -52,6 +55,7 @@
   builder,
   mirror,
   driverPaths,
+  isAllowed,
 }:
 let
   inherit (builtins)
@@ -70,6 +74,7 @@ let
 
   sources = import ../lib/sources.nix;
   outputsLib = import ../lib/outputs.nix;
+  metaLib = import ./meta.nix;
 
   # Exactly the manifest's own fields: with the plugin an archive has a `hash`, too, and the derivation must be the
   # same without it.
@@ -209,10 +214,10 @@ let
         ]
     );
 
-  plan = derivation (
+  name = "${package}-${platform}-${version}${suffix}";
+  plan = metaLib.guard (isAllowed { inherit (described) pname version meta; }) described (derivation (
     {
-      name = "${package}-${platform}-${version}${suffix}";
-      inherit system allowedMissing;
+      inherit name system allowedMissing;
       driverPaths = _driverPaths;
       inherit
         product
@@ -249,7 +254,7 @@ let
         releaseShape = if shape == null then null else "buildableRelease";
       }
     )
-  );
+  ));
 
   # What every output of the package carries besides Nix's own attributes.
   described = {
@@ -265,21 +270,22 @@ let
       ;
     outputs = sorted;
     pname = package;
-    meta.description = release.name;
+    meta = metaLib.of { inherit package release; };
   };
 
   _output =
-    name:
+    output:
     described
     // byOutput
     // {
-      inherit (plan) name system drvAttrs;
-      inherit (plan.${name})
-        type
+      inherit name system;
+      inherit (plan) drvAttrs;
+      inherit (plan.${output})
         drvPath
         outPath
-        outputName
         ;
+      type = "derivation";
+      outputName = output;
     };
 
   # Nix from 2.9 on builds the output that an attribute stands for only if that was said; else `out`.

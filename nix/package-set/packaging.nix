@@ -25,6 +25,12 @@
   `isPackage`
   : Whether a name is that of a package.
 
+  `has`
+  : Whether a name is that of a package which the platform has.
+
+  `driverPaths`
+  : Where the driver's libraries will be found, strings.
+
   # Type
 
   ```
@@ -32,7 +38,8 @@
     cudaVersion :: String | Null,
     features :: { ${product} :: AttrSet },
     overrides :: { ${package} :: Keys | (Keys -> Keys) },
-    isPackage :: String -> Bool
+    isPackage, has :: String -> Bool,
+    driverPaths :: [ String ]
   } -> Entry -> Keys
   ```
 
@@ -44,6 +51,9 @@
     dependencies, dlopen :: [ String ],          # packages whose libraries are NEEDED, and whose libraries are opened by name
     allowedMissing, drop, forbiddenTexts :: [ String ],
     addNeeded, patterns :: { ${glob or output} :: [ String ] },
+    moves, links :: { ${path} :: String },       # folders to others, links to their texts
+    merge :: { ${folder} :: [ { package, output, path :: String } ] }, # folders of other packages that are linked there
+    replaceTexts :: { ${glob} :: { ${text} :: String } },
     features :: AttrSet | Null                   # what the outputs were taken from, for the builder to judge
   }
   ```
@@ -53,15 +63,20 @@
   features,
   overrides,
   isPackage,
+  has,
+  driverPaths,
 }:
 let
   inherit (builtins)
     attrNames
+    attrValues
+    concatMap
     concatStringsSep
     elem
     filter
     fromJSON
     isFunction
+    match
     readDir
     readFile
     ;
@@ -80,8 +95,12 @@ let
     "dlopen"
     "drop"
     "forbiddenTexts"
+    "links"
+    "merge"
+    "moves"
     "outputs"
     "patterns"
+    "replaceTexts"
   ];
 
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
@@ -106,8 +125,21 @@ let
     patterns = { };
     drop = [ ];
     forbiddenTexts = [ ];
+    links = { };
+    merge = { };
+    moves = { };
+    replaceTexts = { };
     features = null;
   };
+
+  # Wheels of the same packages hold less.
+  _isWheel =
+    entry:
+    let
+      found = entry.release.${entry.platform};
+      archive = if entry.variant == null then found else found.${entry.variant};
+    in
+    match ".*[.]whl" (archive.relative_path or "") != null;
 
   _fixup =
     entry: keys:
@@ -119,7 +151,8 @@ let
       // import (./fixups + "/${file}") {
         inherit (entry.release) version;
         inherit (entry) platform variant;
-        inherit cudaVersion;
+        inherit cudaVersion has driverPaths;
+        isWheel = _isWheel entry;
       } keys
     else
       keys;
@@ -155,7 +188,9 @@ let
       unknownKeys = filter (key: !(elem key _keys)) (attrNames override);
       unknownOutputs = filter (name: !(elem name outputsLib.order)) (override.outputs or [ ]);
       unknownPackages = filter (name: !(isPackage name)) (
-        (override.dependencies or [ ]) ++ (override.dlopen or [ ])
+        (override.dependencies or [ ])
+        ++ (override.dlopen or [ ])
+        ++ concatMap (map (source: source.package)) (attrValues (override.merge or { }))
       );
     in
     if unknownKeys != [ ] then

@@ -251,6 +251,27 @@ pub enum ElfCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Set right what linkers left in the RUNPATH of programs that use packages of a set, in place
+    ///
+    /// Folders of stubs give way to the driver's folders. Folders of links (a merged toolkit, nvcc's own) become those in which the
+    /// libraries that the program needs really are. Needed libraries that no entry has are looked for in the library paths. The
+    /// driver's folders stand first where the program needs CUDA. All else stays, in its order; a file that is right already, a
+    /// static program and what is no ELF file is not touched. Prints each file that was changed, with its new RUNPATH.
+    FixRunpath {
+        /// Where the driver's libraries are at run time; may be repeated
+        #[arg(
+            long = "driver-path",
+            value_name = "DIR",
+            default_value = "/run/opengl-driver/lib"
+        )]
+        driver_paths: Vec<String>,
+        /// A folder with libraries that the files may need; may be repeated, the first ones are looked at first
+        #[arg(long = "library-path", value_name = "DIR")]
+        library_paths: Vec<PathBuf>,
+        /// Files, or folders with all files below them
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
     /// Set the program interpreter of ELF files that have one, in place
     SetInterpreter {
         /// The dynamic loader, an absolute path

@@ -154,16 +154,16 @@ static DEPENDENCIES: Record = Record {
 static OUTPUTS: Record = Record {
     what: Cow::Borrowed("paths by output"),
     fields: Cow::Borrowed(&[
-        required(OutputName::Out.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Doc.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Samples.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Python.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Bin.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Dev.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Include.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Lib.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Static.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Stubs.as_str(), Rule::text(&SEARCHED)),
+        required(OutputName::Out.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Doc.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Samples.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Python.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Bin.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Dev.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Include.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Lib.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Static.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Stubs.as_str(), Rule::text(&OUTPUT)),
     ]),
     rest: Rest::Refused,
     ordered: &[],
@@ -319,11 +319,26 @@ static ABSOLUTE: Text = Text {
 };
 
 /// The dynamic loader splits a RUNPATH at `:` and replaces what begins with `$`: ld.so(8).
-pub(super) static SEARCHED: Text = Text {
+static SEARCHED: Text = Text {
     expected: Cow::Borrowed("an absolute path without `.`, `..`, `:` and `$`"),
     test: Test::By(|path| match path.contains([':', '$']) {
         true => Err(text::quote(path)),
         false => judge_absolute(path),
+    }),
+    pattern: None,
+};
+
+/// Where an output goes stands in files for compilers and shells as well, which split words.
+pub(super) static OUTPUT: Text = Text {
+    expected: Cow::Borrowed(
+        "an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#`",
+    ),
+    test: Test::By(|path| {
+        let is_special = |c: char| c.is_whitespace() || "'\"`\\#".contains(c);
+        match path.contains(is_special) {
+            true => Err(text::quote(path)),
+            false => SEARCHED.judge(path),
+        }
     }),
     pattern: None,
 };
@@ -799,10 +814,10 @@ pub(super) fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(),
         let judged = path
             .to_str()
             .ok_or_else(|| text::quote(&path.to_string_lossy()))
-            .and_then(|path| SEARCHED.judge(path));
+            .and_then(|path| OUTPUT.judge(path));
         if let Err(found) = judged {
             return Err(typed(
-                &format!("{} for the output `{name}`", SEARCHED.expected),
+                &format!("{} for the output `{name}`", OUTPUT.expected),
                 found,
             )
             .into());
@@ -942,7 +957,8 @@ mod tests {
         };
         insta::assert_snapshot!(refused(&[(OutputName::Lib, "/tmp/lib")]), @"command line: expected the output `out` among the outputs, found `lib`");
         insta::assert_snapshot!(refused(&[(OutputName::Out, "/a"), (OutputName::Lib, "/a/lib")]), @"command line: expected outputs beside each other, found `lib` inside `out`");
-        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a:b")]), @"command line: expected an absolute path without `.`, `..`, `:` and `$` for the output `out`, found `/a:b`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a:b")]), @"command line: expected an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#` for the output `out`, found `/a:b`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a b")]), @"command line: expected an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#` for the output `out`, found `/a b`");
         insta::assert_snapshot!(refusal(&text), @r"
         plan.json:1:1: expected the key `outputs`, found an object without it, and no outputs on the command line
         hint: inside a derivation Nix adds it; by hand, add `--out out=DIR`

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::pattern::Pattern;
 use super::read::{
-    A_GLOB, AN_ABSOLUTE, LINKS, PlanProblem, SEARCHED, judge_typed, links_of, listed, member,
+    A_GLOB, AN_ABSOLUTE, LINKS, OUTPUT, PlanProblem, judge_typed, links_of, listed, member,
     nix_keys, no_outputs, optional, required,
 };
 use super::{Judged, OutputName};
@@ -34,9 +34,9 @@ pub struct View {
     _judged: Judged,
 }
 
-static OUTPUTS: Record = Record {
+static VIEW_OUTPUTS: Record = Record {
     what: Cow::Borrowed("the path of the output"),
-    fields: Cow::Borrowed(&[required(OutputName::Out.as_str(), Rule::text(&SEARCHED))]),
+    fields: Cow::Borrowed(&[required(OutputName::Out.as_str(), Rule::text(&OUTPUT))]),
     rest: Rest::Refused,
     ordered: &[],
     law: None,
@@ -49,7 +49,7 @@ fn rule() -> Rule {
         required("trees", Rule::list(&AN_ABSOLUTE)),
         optional("leaveOut", Rule::list(&A_GLOB)),
         optional("links", Rule::record(&LINKS)),
-        optional("outputs", Rule::record(&OUTPUTS)),
+        optional("outputs", Rule::record(&VIEW_OUTPUTS)),
     ];
     Rule::Record(Ref::from(Record {
         what: Cow::Borrowed("a view"),

@@ -64,10 +64,7 @@ pub(super) fn write(plan: &Plan, split: &Split, stage: &Stage) -> Result<(), Err
             let path = folder.join(name);
             fs::write(&path, text).map_err(|source| RealiseError::io("write", &path, source))
         };
-        put(
-            "include-in-cudatoolkit-root",
-            format!("{}-{output}\n", plan.package),
-        )?;
+        write_mark(&folder, &plan.package, *output)?;
         let mut paths = Vec::new();
         for other in propagated(plan, *output) {
             let path = plan.outputs.get(&other).and_then(|path| path.to_str());
@@ -87,6 +84,16 @@ pub(super) fn write(plan: &Plan, split: &Split, stage: &Stage) -> Result<(), Err
         write_stubs(&folder, stubs)?;
     }
     Ok(())
+}
+
+/// Writes into `folder` that its output is a part of the toolkit.
+///
+/// # Errors
+/// The file system refuses.
+pub(super) fn write_mark(folder: &Path, package: &str, output: OutputName) -> Result<(), Error> {
+    let path = folder.join("include-in-cudatoolkit-root");
+    fs::write(&path, format!("{package}-{output}\n"))
+        .map_err(|source| RealiseError::io("write", &path, source).into())
 }
 
 /// Writes which folders are stubs into `folder`, if any are.

@@ -47,6 +47,7 @@ pub fn view(view: &View, staging: Staging, progress: Progress<'_>) -> Result<Vie
     let folder = out.join(support::FOLDER);
     fs::create_dir_all(&folder)
         .map_err(|source| RealiseError::io("make the directory", &folder, source))?;
+    support::write_mark(&folder, "view", OutputName::Out)?;
     support::write_stubs(
         &folder,
         merged.folders().filter(|folder| is_stubs_folder(folder)),
