@@ -2,6 +2,7 @@
 
 mod build;
 mod checkout;
+mod consumers;
 mod evaluate;
 mod outputs;
 mod server;
