@@ -24,5 +24,8 @@ final: prev: {
     inherit (final.stdenv.buildPlatform) system;
     platform = (import ./lib).platforms.fromSystem final.stdenv.hostPlatform.system;
     builder = final.buildPackages.cuda-redist;
+    # As nixpkgs asks of its own packages.
+    isAllowed =
+      if final ? config then (import ./package-set/meta.nix).isAllowedBy final.config else _: true;
   };
 }

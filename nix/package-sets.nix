@@ -6,7 +6,7 @@
   `lib`
   : `nix/lib`.
 
-  `system`, `platform`, `manifests`, `builder`
+  `system`, `platform`, `manifests`, `builder`, `isAllowed`
   : As for `lib.mkCudaPackages`.
 
   # Type
@@ -28,6 +28,7 @@
   platform ? lib.platforms.fromSystem system,
   manifests,
   builder,
+  isAllowed ? _: true,
 }:
 let
   inherit (builtins)
@@ -50,6 +51,7 @@ listToAttrs (
         platform
         builder
         features
+        isAllowed
         ;
       manifests = index;
       releases.cuda = newest.${majorMinor};

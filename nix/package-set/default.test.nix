@@ -25,6 +25,8 @@ let
 
   extras = [
     "byPlatform"
+    "cudatoolkit"
+    "mkView"
     "overrideScope"
     "releases"
   ];
@@ -101,6 +103,8 @@ let
         features = { };
         overrides = { };
         isPackage = _: true;
+        has = _: true;
+        driverPaths = [ ];
       }
       // args
     );

@@ -33,20 +33,27 @@ let
     deprecated = false;
   };
 
-  # By what manifests say in `license`.
+  _nvidia = _proprietary "NVIDIA Proprietary" "NVIDIA's terms for the product" "https://developer.nvidia.com/cuda-toolkit";
+
+  # By what manifests say in `license`, those that `index` makes of wheels included.
   licences = {
+    "LicenseRef-NVIDIA-Proprietary" = _nvidia;
+    "NVIDIA" = _nvidia;
+    "NVIDIA Proprietary" = _nvidia;
+    "NVIDIA Proprietary Software" = _nvidia;
     "CUDA Toolkit" = _toolkit;
     "cudnn" = _proprietary "cuDNN EULA" "NVIDIA cuDNN Software License Agreement (EULA)" "https://docs.nvidia.com/deeplearning/cudnn/latest/reference/eula.html";
     "TensorRT" = _proprietary "TensorRT EULA" "NVIDIA TensorRT Software License Agreement" "https://docs.nvidia.com/deeplearning/tensorrt/latest/reference/sla.html";
     "MIT" = _free "mit" "MIT License" "MIT";
     "Apache 2.0" = _free "asl20" "Apache License 2.0" "Apache-2.0";
+    "Apache-2.0" = licences."Apache 2.0";
   };
 
   # A licence that the table does not have is one of NVIDIA's for a single product: not free until somebody has read it.
   licenceOf =
     name:
     licences.${name}
-      or (_proprietary name "${name} (NVIDIA)" "https://developer.nvidia.com/cuda-toolkit");
+      or (_proprietary name "NVIDIA's terms for ${name}" "https://developer.nvidia.com/cuda-toolkit");
 
   # What runs which archive; sources and what is for all run everywhere.
   _systems = {

@@ -136,8 +136,8 @@ let
   _isWheel =
     entry:
     let
-      found = entry.release.${entry.platform};
-      archive = if entry.variant == null then found else found.${entry.variant};
+      found = entry.release.${entry.platform} or { };
+      archive = if entry.variant == null then found else found.${entry.variant} or { };
     in
     match ".*[.]whl" (archive.relative_path or "") != null;
 

@@ -100,7 +100,7 @@ pub fn packages(manifests: &Path, arguments: &str) -> String {
 fn all_drv_paths(manifests: &Path, arguments: &str) -> String {
     format!(
         "builtins.mapAttrs (_: set: builtins.mapAttrs (_: package: package.drvPath) \
-         (removeAttrs set [ \"byPlatform\" \"overrideScope\" \"releases\" ])) ({}).byPlatform",
+         (removeAttrs set [ \"byPlatform\" \"cudatoolkit\" \"mkView\" \"overrideScope\" \"releases\" ])) ({}).byPlatform",
         packages(manifests, arguments)
     )
 }

@@ -51,7 +51,7 @@ fn outputs_of_releases(shared: &Path, features: &str) -> String {
            described = lib.manifests.indexFeatures {shared}/feature-manifests;
            of = product: label: builtins.mapAttrs (_: set:
              builtins.mapAttrs (_: package: {{ inherit (package) outputs drvPath; }})
-               (removeAttrs set [ \"byPlatform\" \"overrideScope\" \"releases\" ]))
+               (removeAttrs set [ \"byPlatform\" \"cudatoolkit\" \"mkView\" \"overrideScope\" \"releases\" ]))
              ({set}).byPlatform;
          in builtins.mapAttrs (product: builtins.mapAttrs (label: _: of product label)) described",
         root = root().display(),
