@@ -19,6 +19,9 @@
 final: prev: {
   cuda-redist = import ./packages/cuda-redist.nix { pkgs = final; };
 
+  # For `nativeBuildInputs` of what is built with the packages.
+  cuda-redist-hook = import ./hooks { inherit (final.buildPackages) makeSetupHook cuda-redist; };
+
   # Built on the build machine, for the host: the builder does not care which machine a package is for.
   cudaRedist = sets {
     inherit (final.stdenv.buildPlatform) system;

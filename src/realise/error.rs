@@ -72,7 +72,9 @@ pub(super) enum RealiseError {
     NothingToMove { folder: String },
     #[error("expected a folder, found none")]
     NoFolder { path: PathBuf },
-    #[error("expected folders that lead to an end, found more than 64 inside each other")]
+    #[error(
+        "expected folders that come to an end, found links in a circle, or more than 64 inside each other"
+    )]
     TooDeep { path: PathBuf },
     #[error("expected a link to something, found one that leads nowhere")]
     LeadsNowhere { path: PathBuf },

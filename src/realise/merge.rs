@@ -15,13 +15,15 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::error::RealiseError;
 use super::support;
 use crate::error::Error;
 use crate::plan::Pattern;
 use crate::relpath::RelPath;
 
-/// How deep folders are followed: NVIDIA's go down 12; links may lead in a circle.
+/// How deep folders are followed: NVIDIA's go down 12, and links may lead in a circle.
 const DEPTH_MAX: usize = 64;
 
 /// What is linked, by place. **Shape**: no place is below another one.
@@ -95,6 +97,9 @@ impl Merged {
                 Ok(metadata) => metadata.is_dir(),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(RealiseError::LeadsNowhere { path: source }.into());
+                }
+                Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+                    return Err(RealiseError::TooDeep { path: source }.into());
                 }
                 Err(error) => return Err(failed(error).into()),
             };

@@ -218,6 +218,14 @@ fn projects_of_others_are_built_against_a_set() {
         }
     }
 
+    // Nobody runs a kernel on a machine that does not say it can.
+    let ran = run(nix
+        .command("nix-build", Plugin::Absent)
+        .args(["--no-out-link", "-E"])
+        .arg(format!("({expression}).gpu")));
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("{cuda}"), "{}", ran.stderr);
+
     let view = build(&nix, &expression, "set.cudatoolkit");
     for (path, is_there) in [
         ("bin/nvcc", true),

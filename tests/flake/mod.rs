@@ -4,5 +4,6 @@ mod build;
 mod checkout;
 mod consumers;
 mod evaluate;
+mod hooks;
 mod outputs;
 mod server;

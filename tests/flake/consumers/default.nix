@@ -16,6 +16,7 @@
   { nix, manifests, builder } -> {
     set :: Scope,
     cmake, cmakeSplayed, cmakeLibraries, pkgConfig, make :: Derivation,
+    gpu :: Derivation # only for machines that say they have one
   }
   ```
 */
@@ -63,12 +64,14 @@ let
     cmake --build build
     cmake --install build
   '';
+
+  # The compiler of the merged toolkit leads to all else.
+  cmake' = build "consumer-cmake" { CUDACXX = "${cudatoolkit}/bin/nvcc"; } (cmake "");
 in
 {
   inherit set;
 
-  # The compiler of the merged toolkit leads to all else.
-  cmake = build "consumer-cmake" { CUDACXX = "${cudatoolkit}/bin/nvcc"; } (cmake "");
+  cmake = cmake';
 
   # A project without CUDA's language.
   cmakeLibraries = build "consumer-cmake-libraries" { CUDAToolkit_ROOT = cudatoolkit; } (
@@ -88,4 +91,11 @@ in
   } "make -C pkg-config install PREFIX=$out";
 
   make = build "consumer-make" { CUDA_PATH = cudatoolkit; } "make -C make install PREFIX=$out";
+
+  gpu = derivation {
+    name = "consumer-gpu";
+    system = "x86_64-linux";
+    requiredSystemFeatures = [ "cuda" ];
+    builder = "${cmake'}/bin/kernel";
+  };
 }
