@@ -1,8 +1,9 @@
 /**
   Folders of other packages, by name, to their store paths: what fixups and overrides say in `merge`.
 
-  A package that the set does not have, and an output that a package does not have, are left out: packages from wheels have no
-  stubs, those of older releases are not split the same way. Where a package has but one output everything is in there.
+  A package that the set does not have is left out. Of an output that a package does not have, the content is in another one, where the
+  builder puts it (`src/plan/outputs.rs`): headers in `dev`, static libraries and stubs in `lib`, and everything in `out` where that is the
+  only one; else there is no such content, and it is left out, too.
 
   # Inputs
 
@@ -34,8 +35,29 @@ let
     concatMap
     elem
     filter
+    head
     listToAttrs
     ;
+
+  # Where the content of an output is, best first.
+  _homes = {
+    include = [
+      "include"
+      "dev"
+    ];
+    static = [
+      "static"
+      "lib"
+    ];
+    stubs = [
+      "stubs"
+      "lib"
+    ];
+  };
+
+  # Each once: an output may stand in for another.
+  _unique =
+    list: if list == [ ] then [ ] else [ (head list) ] ++ _unique (filter (item: item != head list) list);
 
   _resolve =
     {
@@ -45,11 +67,14 @@ let
     }:
     let
       found = packages.${package};
-      names = found.outputs;
-      name = if names == [ "out" ] then "out" else output;
-      root = "${found.${name}}";
+      homes =
+        if found.outputs == [ "out" ] then
+          [ "out" ]
+        else
+          filter (name: elem name found.outputs) (_homes.${output} or [ output ]);
+      root = "${found.${head homes}}";
     in
-    if !(isThere package && elem name names) then
+    if !(isThere package) || homes == [ ] then
       [ ]
     else
       [ (if path == "" then root else "${root}/${path}") ];
@@ -59,7 +84,7 @@ listToAttrs (
   filter (entry: entry.value != [ ]) (
     map (folder: {
       name = folder;
-      value = concatMap _resolve merge.${folder};
+      value = _unique (concatMap _resolve merge.${folder});
     }) (attrNames merge)
   )
 )

@@ -13,6 +13,16 @@ let
       out = "/split";
       include = "/split-include";
     };
+    described = {
+      outputs = [
+        "out"
+        "dev"
+        "lib"
+      ];
+      out = "/d";
+      dev = "/d-dev";
+      lib = "/d-lib";
+    };
     absent = throw "not of this platform";
   };
   links = import ./links.nix {
@@ -105,6 +115,22 @@ import ../lib/failures.nix {
           ];
           nvvm = [ "/whole" ];
         };
+      }
+      # As published feature manifests describe packages: no headers, no stubs.
+      {
+        expr = links {
+          all = map (output: of "described" output "x") [
+            "include"
+            "lib"
+            "static"
+            "stubs"
+            "bin"
+          ];
+        };
+        expected.all = [
+          "/d-dev/x"
+          "/d-lib/x"
+        ];
       }
     ];
     fixups = [

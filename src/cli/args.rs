@@ -380,8 +380,8 @@ Examples:
 
 The archive is compared with the digests and the size in the plan while it is unpacked, split into the outputs, its ELF files are patched in \
 place, and what was made is audited; README.md has the keys of plans. Nothing is left of a plan that fails. Outputs appear when they are \
-complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one. A build that is killed leaves \
-a hidden folder `.cuda-redist-*` beside its outputs, never a part of one.
+complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one. A build that is \
+stopped (Ctrl-C) leaves nothing, one that is killed a hidden folder `.cuda-redist-*` beside its outputs, never a part of one.
 
 stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a terminal what is made and \
 how far it is, else warnings only.

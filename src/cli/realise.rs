@@ -6,8 +6,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::args::RealiseArgs;
 use super::log::{Detail, Log};
@@ -76,7 +80,8 @@ impl Problem for RealiseProblem {
 pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     carry_out(args, |text, place, outputs, staging, progress| {
         let plan = plan::read(text, place, outputs)?;
-        Ok(realise(&plan, staging, progress)?.to_json())
+        let stop = stop_on_signals(staging)?;
+        Ok(realise(&plan, staging, &stop, progress)?.to_json())
     })
 }
 
@@ -86,6 +91,26 @@ pub(super) fn run_view(args: &RealiseArgs) -> Result<ExitCode, Error> {
         let plan = plan::read_view(text, place, outputs)?;
         Ok(view(&plan, staging, progress)?.to_json())
     })
+}
+
+/// What is set when a signal asks this process to end: hidden folders beside outputs are to be removed first. A second signal
+/// ends it at once. In a derivation Nix removes what is left, and is not made to wait.
+fn stop_on_signals(staging: Staging) -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    if staging == Staging::InPlace {
+        return Ok(stop);
+    }
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        let registered = flag::register_conditional_default(signal, Arc::clone(&stop));
+        registered
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|source| RealiseProblem::Io {
+                action: "listen to signals",
+                place: "this process".to_owned(),
+                source,
+            })?;
+    }
+    Ok(stop)
 }
 
 /// Reads the plan's text and has `make` make something of it, which gives back a report.

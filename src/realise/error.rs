@@ -68,6 +68,8 @@ pub(super) enum RealiseError {
         target: String,
         outputs: String,
     },
+    #[error("cannot go on: a signal asked to stop; nothing was made")]
+    Stopped { package: String },
     #[error("expected a folder of the archive, found none there")]
     NothingToMove { folder: String },
     #[error("expected a folder, found none")]
@@ -183,7 +185,7 @@ fn shown(path: &Path) -> String {
 impl Problem for RealiseError {
     fn kind(&self) -> Kind {
         match self {
-            RealiseError::Io { .. } => Kind::Fault,
+            RealiseError::Io { .. } | RealiseError::Stopped { .. } => Kind::Fault,
             RealiseError::OutputExists { .. } => Kind::Usage,
             _ => Kind::Rejected,
         }
@@ -224,6 +226,7 @@ impl Problem for RealiseError {
                 text::printable(place)
             }
             RealiseError::EmptyOutputs { package, .. }
+            | RealiseError::Stopped { package }
             | RealiseError::Cycle { package, .. }
             | RealiseError::LibraryFolder { package, .. }
             | RealiseError::Missing { package, .. } => text::printable(package),
