@@ -53,7 +53,9 @@ let
       platform:
       let
         scope = packageSets.${set}.byPlatform.${platform};
-        packages = filter (value: isAttrs value && value.type or null == "derivation") (attrValues scope);
+        packages = filter (
+          value: isAttrs value && value.type or null == "derivation" && value ? package
+        ) (attrValues scope);
       in
       map (package: {
         inherit platform;

@@ -103,6 +103,8 @@ let
         fixups = { };
         overrides = { };
         isPackage = _: true;
+        has = _: true;
+        driverPaths = [ ];
       }
       // args
     );

@@ -223,6 +223,7 @@ import ../lib/failures.nix {
                     platform,
                     variant,
                     cudaVersion,
+                    ...
                   }:
                   keys: {
                     drop = keys.drop ++ [ "lib/${platform}-${version}-${cudaVersion}.a" ];
