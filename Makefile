@@ -20,7 +20,7 @@ test: setup ## install what the tests need and run all of them (STRICT=1: no ski
 	-@$(MAKE) --no-print-directory program-aarch64
 	scripts/test
 
-test-matrix: setup ## the plugin's tests on Nix 2.26 too, which is built once (root or sudo; ten minutes)
+test-matrix: setup ## the plugin's tests on Nix 2.26 too, which is built once (root or sudo; fifteen minutes)
 	@$(MAKE) --no-print-directory program plugin
 	scripts/test-matrix
 

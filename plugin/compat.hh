@@ -53,14 +53,20 @@ using Context = PathSet;
 #endif
 
 // The first store path of a string's context, as text; empty when there is none.
-inline std::string firstOf(const Context & context)
+inline std::string firstOf([[maybe_unused]] EvalState & state, const Context & context)
 {
     if (context.empty()) return {};
 #if NIX_MINOR >= 16
-    return context.begin()->to_string();
+    auto element = context.begin()->to_string();
 #else
-    return *context.begin();
+    std::string element = *context.begin();
 #endif
+    // `!OUTPUT!PATH` is an output of a derivation, `=PATH` a derivation with all that it needs.
+    auto path = element[0] == '=' ? element.substr(1) : element.substr(element.rfind('!') + 1);
+#if NIX_MINOR >= 16
+    path = state.store->storeDir + "/" + path;
+#endif
+    return path;
 }
 
 template<class E> [[noreturn]] void raiseAs([[maybe_unused]] EvalState & state, Position position, const std::string & message)

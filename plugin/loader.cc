@@ -150,9 +150,8 @@ const std::string * runningVersion()
 std::optional<Object> evaluator(const std::string * version)
 {
     if (auto expr = library("libnixexpr.so")) return expr;
-    auto holder = objectOf(version);
-    if (holder && baseName(holder->file).rfind("lib", 0) == 0) return {};
-    return holder;
+    if (library("libnixutil.so")) return {};
+    return objectOf(version);
 }
 
 // Where this plugin is, as it was opened.

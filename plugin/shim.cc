@@ -104,7 +104,7 @@ crd_seen look(crd_call * call, crd_value handle)
         auto text = compat::forceString(call->state, value, context, call->position);
         seen.as.text = text.data();
         seen.count = text.size();
-        auto first = compat::firstOf(context);
+        auto first = compat::firstOf(call->state, context);
         if (!first.empty()) seen.context = call->keep(std::move(first));
         break;
     }
@@ -173,7 +173,7 @@ int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text *
         compat::Context found;
         auto view = compat::forceString(call->state, *content, found, call->position);
         *bytes = {view.data(), view.size()};
-        *context = call->keep(compat::firstOf(found));
+        *context = call->keep(compat::firstOf(call->state, found));
     });
 }
 

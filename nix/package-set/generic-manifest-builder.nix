@@ -43,6 +43,7 @@
     features :: AttrSet | Null,    # what a feature manifest says of it, for the builder to judge
     dependencies :: { ${package} :: Derivation },
     allowedMissing :: [ String ],
+    attrs :: AttrSet -> AttrSet,   # what the derivation's attributes are in the end
     keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
   }
   ```
@@ -146,7 +147,9 @@ in
   features,
   dependencies,
   allowedMissing,
+  attrs,
   keys,
+  ...
 }:
 let
   # Not a judge of values, which the plugin and the builder have: Nix itself needs these three, and its own words about
@@ -209,7 +212,7 @@ let
         ]
     );
 
-  plan = derivation (
+  plan = derivation (attrs (
     {
       name = "${package}-${platform}-${version}${suffix}";
       inherit system allowedMissing;
@@ -249,7 +252,7 @@ let
         releaseShape = if shape == null then null else "buildableRelease";
       }
     )
-  );
+  ));
 
   # What every output of the package carries besides Nix's own attributes.
   described = {
@@ -265,7 +268,13 @@ let
       ;
     outputs = sorted;
     pname = package;
-    meta.description = release.name;
+    passthru = { };
+    meta = {
+      description = release.name;
+      available = true;
+      broken = false;
+      unsupported = false;
+    };
   };
 
   _output =

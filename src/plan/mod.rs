@@ -70,6 +70,8 @@ pub struct Extras {
     pub forbidden_texts: Vec<String>,
     /// The devices (`9.0`) that every file with device code must serve.
     pub capabilities: Vec<String>,
+    /// Packages of the set that are no dependencies, although they might have what this one needs: for messages only.
+    pub siblings: Vec<String>,
 }
 
 /// Cannot be made outside of this module: who holds one was judged.

@@ -5,6 +5,8 @@ mod checkout;
 mod evaluate;
 mod module;
 mod outputs;
+mod packages;
+mod products;
 mod remote;
 mod scale;
 mod server;

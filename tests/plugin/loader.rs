@@ -347,7 +347,7 @@ fn newer_nix_gets_an_exception() {
     );
     for (library, variable, code, said) in [
         ("liblixexpr.so", "X", 0, lix),
-        ("libnixstore.so", "X", 1, ""),
+        ("libnixutil.so", "X", 1, ""),
         ("libnixexpr.so.2.93.1", "CUDA_REDIST_IDENTIFY", 0, evaluates),
     ] {
         let (library, program) = (nix.path().join(library), nix.path().join("fake"));
