@@ -1,10 +1,10 @@
 # What `scripts/bench-packages` measures: `what` is done for the release `label` of CUDA below `root`, for every platform.
-# Gives the number of derivations that were named.
+# Gives the number of derivations that were named, or with `what = "attributes"` what each is called with.
 {
   root,
   label,
   what,
-  count ? 0,
+  attributes ? null,
 }:
 let
   inherit (builtins)
@@ -13,51 +13,46 @@ let
     deepSeq
     filter
     fromJSON
-    genList
-    isAttrs
     length
     readFile
     ;
 
+  file = root + "/cuda/redistrib_${label}.json";
   set = (import ../nix { }).mkCudaPackages {
     system = "x86_64-linux";
-    manifests = root;
+    # This one alone, or those of other products would come with it.
+    manifests.cuda.${label} = file;
     releases.cuda = label;
     builder = "/nonexistent";
   };
 
+  # Each is two derivations.
+  packages = concatMap (
+    scope:
+    concatMap
+      (package: [
+        package.src
+        package
+      ])
+      (
+        filter (value: value.product or null == "cuda" && !(value ? reason)) (attrValues scope)
+      )
+  ) (attrValues set.byPlatform);
+
   drvPaths = {
     read =
       let
-        file = root + "/cuda/redistrib_${label}.json";
         reader = builtins.cudaRedist.readManifest or (file: fromJSON (readFile file));
       in
       deepSeq (reader file) [ ];
 
-    packages = concatMap (
-      scope:
-      concatMap
-        (package: [
-          package.src.drvPath
-          package.drvPath
-        ])
-        (
-          # Those of other products are there as far as these need them.
-          filter (value: isAttrs value && value.product or null == "cuda" && !(value ? reason)) (
-            attrValues scope
-          )
-        )
-    ) (attrValues set.byPlatform);
+    packages = map (package: package.drvPath) packages;
 
-    # As small as a derivation can be.
-    bare = genList (
-      number:
-      (derivation {
-        name = "bare-${toString number}";
-        system = "x86_64-linux";
-        builder = "/nonexistent";
-      }).drvPath
-    ) count;
+    # As they are, from a file.
+    bare = map (attributes: (derivation attributes).drvPath) (fromJSON (readFile attributes));
   };
 in
-deepSeq drvPaths.${what} (length drvPaths.${what})
+if what == "attributes" then
+  map (package: package.drvAttrs) packages
+else
+  deepSeq drvPaths.${what} (length drvPaths.${what})

@@ -15,7 +15,8 @@
   ```
 
   `table` has a line for each set, product and label, and in it, for each platform, the number of packages and, after a `-`, of those
-  that are unsupported. `unsupported` has a line for each of the reasons of these, with how often it is given.
+  that are unsupported. What is there in several versions, such as `cudnn_9_8`, is in a line of its own for each product.
+  `unsupported` has a line for each product, label and reason, with the packages.
 
   # Examples
 
@@ -31,16 +32,16 @@ packageSets:
 let
   inherit (builtins)
     attrNames
-    attrValues
     concatMap
     concatStringsSep
     filter
     genList
     groupBy
-    isAttrs
+    intersectAttrs
     length
     map
     stringLength
+    substring
     toString
     unsafeDiscardStringContext
     ;
@@ -53,21 +54,38 @@ let
       platform:
       let
         scope = packageSets.${set}.byPlatform.${platform};
-        packages = filter (
-          value: isAttrs value && value.type or null == "derivation" && value ? package
-        ) (attrValues scope);
+        names = filter (name: scope.${name}.type or null == "derivation") (attrNames scope);
       in
-      map (package: {
-        inherit platform;
-        reason = package.reason or null;
-        drvPath =
-          if package ? reason then null else unsafeDiscardStringContext package.drvPath;
-        row = _row [
-          set
-          package.product
-          package.label
-        ];
-      }) packages
+      map (
+        name:
+        let
+          package = scope.${name};
+          # Of what is made of several packages these say nothing.
+          said = {
+            package = name;
+            product = "-";
+            label = "-";
+          }
+          // intersectAttrs {
+            package = null;
+            product = null;
+            label = null;
+          } package;
+          # `cudnn_9_8` beside `cudnn`.
+          isVersioned = name != said.package;
+        in
+        said
+        // {
+          inherit platform isVersioned;
+          reason = package.reason or null;
+          drvPath = if package ? reason then null else unsafeDiscardStringContext package.drvPath;
+          row = _row [
+            set
+            said.product
+            (if isVersioned then "versions" else said.label)
+          ];
+        }
+      ) names
     ) platforms
   ) (attrNames packageSets);
 
@@ -96,7 +114,25 @@ let
     toString there + (if lacking == 0 then "" else "-${toString lacking}");
 
   byRow = groupBy (package: package.row) found;
-  byReason = groupBy (package: package.reason) (filter (package: package.reason != null) found);
+  # Many packages of a release lack the same: what comes before the reason of each is its name.
+  _why =
+    package:
+    let
+      name = "`${package.package}` of `${package.product}` `${package.label}`: ";
+      start = stringLength name;
+    in
+    "${package.product} ${package.label}: ${
+      if substring 0 start package.reason == name then
+        substring start (stringLength package.reason) package.reason
+      else
+        package.reason
+    }";
+  byReason = groupBy _why (
+    filter (package: package.reason != null && !package.isVersioned) found
+  );
+  # Each once, and sorted.
+  _names =
+    packages: attrNames (builtins.groupBy (name: name) (map (package: package.package) packages));
 in
 {
   drvPaths = map (package: package.drvPath) (supported found);
@@ -118,6 +154,6 @@ in
   );
 
   unsupported = _lines (
-    map (reason: "${toString (length byReason.${reason})} x ${reason}") (attrNames byReason)
+    map (why: "${why}: ${concatStringsSep " " (_names byReason.${why})}") (attrNames byReason)
   );
 }

@@ -549,7 +549,12 @@ import ../lib/failures.nix {
         };
       }
       {
-        expr = attrNames (supported set.byPlatform.linux-ppc64le);
+        # Packages of releases: a set may have more.
+        expr =
+          let
+            found = supported set.byPlatform.linux-ppc64le;
+          in
+          filter (name: found.${name} ? product) (attrNames found);
         expected = [
           "cudnn_samples"
           "cudnn_samples_9_8"

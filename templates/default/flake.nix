@@ -21,8 +21,8 @@
         inherit system manifests features;
         builder = cuda-redist.packages.${system}.cuda-redist;
 
-        # Product and label, as `cuda-redist index` was told them. With `cuda = "12.9.1";` beside them libraries of the
-        # product find those of CUDA.
+        # Product and label, as `cuda-redist index` was told them. Where libraries of the product need those of CUDA its
+        # release goes beside them: `cuda = "12.9.1";`.
         releases.mine = "1.0";
 
         # The folder with the archives, or an address: "https://example.org/mine".
@@ -30,11 +30,15 @@
       };
     in
     {
-      # The product's own packages that this machine's platform has; `set` has those of other products in `releases`, too.
+      # The product's own packages that this machine's platform has; `set` has those of other products, too.
       packages.${system} = removeAttrs set (
-        builtins.filter (name: set.${name}.product or null != "mine" || set.${name} ? reason) (
-          builtins.attrNames set
-        )
+        builtins.filter (
+          name:
+          let
+            value = set.${name};
+          in
+          value.product or null != "mine" || value.package != name || value ? reason
+        ) (builtins.attrNames set)
       );
       checks.${system} = self.packages.${system};
     };

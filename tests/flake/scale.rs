@@ -46,7 +46,7 @@ pub fn every_release(shared: &Path) -> String {
                     (name, argument)
                 };
                 sets.push_str(&format!(
-                    "\"{name} {product} {label}\" = of {{ releases.{product} = \"{label}\"; {argument} }};\n"
+                    "\"{name} {product} {label}\" = of \"{product}\" \"{label}\" {{ {argument} }};\n"
                 ));
             }
         }
@@ -54,12 +54,15 @@ pub fn every_release(shared: &Path) -> String {
     format!(
         "let
            inherit (import {root}/nix {{ }}) lib;
-           manifests = lib.manifests.index {manifests};
+           index = lib.manifests.index {manifests};
            features = lib.manifests.indexFeatures {shared}/feature-manifests;
-           of = arguments: lib.mkCudaPackages ({{
+           of = product: label: arguments: lib.mkCudaPackages ({{
              system = \"x86_64-linux\";
              builder = \"/nonexistent\";
-             inherit manifests features;
+             inherit features;
+             # This one alone, or those of other products would come with it.
+             manifests.${{product}}.${{label}} = index.${{product}}.${{label}};
+             releases.${{product}} = label;
            }} // arguments);
          in {{ {sets} }}",
         root = root().display(),
