@@ -91,8 +91,16 @@
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
     needed, or opened by name), `hostLibraries` (those of the argument that it gets), `addNeeded` (libraries that files need
-    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a
-    licence may contain, such as `"/usr/"`).
+    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out), `forbiddenTexts` (what no file but a
+    licence may contain, such as `"/usr/"`), `moves` (folders of the archive, and where they go; `""` is the top), `links` (paths,
+    and the texts of the links to make there), `merge` (folders, and those of other packages whose content is linked there:
+    `{ include = [ { package = "cuda_crt"; output = "include"; path = "include"; } ]; }`) and `replaceTexts` (globs of files, and what
+    is replaced in them: `{ "share/pkgconfig/x.pc"."-lx" = "-lx -ly"; }`).
+
+  `isAllowed`
+  : Whether a package, of which `pname`, `version` and `meta` are given, may be used; one that may not throws when its derivation is
+    asked for. Without it all are: whose terms apply is said in `docs/licences.md`. The overlay asks the configuration of nixpkgs
+    (`allowUnfree`).
 
   # Type
 
@@ -107,9 +115,13 @@
     releases :: { ${product} :: String },
     cudaVersion :: String | Null,
     flags :: AttrSet,
-    listing :: { ${package} :: AttrSet }
+    listing :: { ${package} :: AttrSet },
+    cudatoolkit :: Derivation,
+    mkView :: AttrSet -> Derivation
   }
   ```
+
+  `cudatoolkit` is the Toolkit in one folder, `mkView` makes such folders of other packages (`cudatoolkit.nix` beside this file).
 
   Every package of the set's releases is there, under NVIDIA's name. One that the platform or the CUDA release does not have is a
   value that says so (`meta.unsupported`, `reason`) and refuses only to be built; `lib.supported SET` has the others.
@@ -165,6 +177,7 @@ let
     match
     replaceStrings
     seq
+    toString
     zipAttrsWith
     ;
 
@@ -203,6 +216,7 @@ let
       hostLibraries ? { },
       fixups ? { },
       overrides ? { },
+      isAllowed ? _: true,
     }@arguments:
     let
       _ofCatalog = {
@@ -318,6 +332,7 @@ let
           builder
           mirror
           driverPaths
+          isAllowed
           ;
       };
 
@@ -402,6 +417,9 @@ let
             inherit fixups;
             overrides = _overrides;
             isPackage = name: final ? ${name} || _isListed name;
+            has =
+              name: if entries ? ${name} then (head entries.${name}).reason == null else final ? ${name};
+            driverPaths = map toString driverPaths;
           };
 
           # Package to all that it leads to by its dependencies, itself only if they lead back.
@@ -516,6 +534,10 @@ let
                     "isDescribed"
                     "outputs"
                   ] // {
+                    merge = import ./links.nix {
+                      packages = final // siblings;
+                      inherit isThere;
+                    } keys.merge;
                     dlopen = filter isThere keys.dlopen;
                     cudaVersion = _cudaVersion;
                     interpreter = _interpreters.${wanted} or null;
@@ -600,6 +622,12 @@ let
             cudaVersion = _cudaVersion;
             inherit flags;
             listing = mapAttrs (_: found: _listed (head found)) entries;
+          }
+          // import ./cudatoolkit.nix {
+            inherit system builder;
+            packages = final;
+            isThere = name: final ? ${name} && !(final.${name}.meta.unsupported or false);
+            version = _cudaVersion;
           };
           final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
         in

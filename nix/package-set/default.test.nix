@@ -109,6 +109,8 @@ let
         fixups = { };
         overrides = { };
         isPackage = _: true;
+        has = _: true;
+        driverPaths = [ ];
       }
       // args
     );

@@ -30,7 +30,7 @@ fn nix_tests() -> Vec<PathBuf> {
     files
 }
 
-fn run_nix_tests(nix: &Nix, plugin: Plugin) {
+pub fn run_nix_tests(nix: &Nix, plugin: Plugin) {
     for file in nix_tests() {
         let ran = run(nix
             .command("nix-instantiate", plugin)
@@ -683,6 +683,7 @@ fn overlay_adds_package_sets() {
             stdenv.buildPlatform = platform \"x86_64-linux\";
             stdenv.hostPlatform = platform \"aarch64-linux\";
             buildPackages.cuda-redist = \"/nonexistent\";
+            callPackage = file: _: file;
           } // overlay pkgs { };
         in {
           names = builtins.attrNames (overlay pkgs { });
@@ -700,7 +701,7 @@ fn overlay_adds_package_sets() {
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({
-            "names": ["cuda-redist", "cudaRedist"],
+            "names": ["cuda-redist", "cuda-redist-plugin", "cudaRedist"],
             "name": "libcublas-linux-sbsa-12.9.1.4",
             "system": "x86_64-linux",
         })
