@@ -43,8 +43,11 @@
   : Release expressions of cuDNN and TensorRT, for releases that no manifest lists: a folder with `cudnn.json` or `tensorrt.nix` in it, or
     a set, `{ cudnn = ./cudnn.json; }`, in which the releases by platform may also be a value. `lib.shims` makes manifests of them.
 
+  `targetSystem`
+  : The Nix system that the packages are for; without it `system`.
+
   `platform`
-  : The redist platform that the packages are for. Without it the one of `system`; of an aarch64 machine that is `linux-aarch64`
+  : The redist platform that the packages are for. Without it the one of `targetSystem`; of an aarch64 machine that is `linux-aarch64`
     if one of `cudaCapabilities` is of a Jetson board that `linux-sbsa` does not serve.
 
   `cudaVariant`
@@ -202,6 +205,7 @@ let
       cudaVersion ? null,
       products ? null,
       shapes ? { },
+      targetSystem ? system,
       platform ? null,
       cudaVariant ? null,
       variants ? { },
@@ -255,7 +259,7 @@ let
       _platform =
         if platform == null then
           capabilitiesLib.platformOf {
-            inherit system;
+            system = targetSystem;
             cudaVersion = _cudaVersion;
             capabilities = cudaCapabilities;
           }
@@ -278,7 +282,7 @@ let
             ${_place}: `platform`: expected a redist platform, found `${platform}`
             Potential solutions:
             - choose one of: ${_quoted platformsLib.linux}
-            - leave it out to take the one of `system`'';
+            - leave it out to take the one of `targetSystem`'';
 
       # A name that nobody knows would leave programs without a loader without a word.
       _interpreters =

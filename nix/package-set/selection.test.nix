@@ -753,6 +753,23 @@ import ../lib/failures.nix {
       {
         expr =
           let
+            package = (make {
+              targetSystem = "aarch64-linux";
+              cudaCapabilities = [ "8.7" ];
+            }).cuda_cudart;
+          in
+          [
+            package.system
+            package.platform
+          ];
+        expected = [
+          "x86_64-linux"
+          "linux-aarch64"
+        ];
+      }
+      {
+        expr =
+          let
             inherit
               (make {
                 system = "powerpc64le-linux";
