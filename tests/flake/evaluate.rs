@@ -464,7 +464,7 @@ fn errors_say_what_to_do() {
             outputs_of(&sets, "overrides.libcublas = { output = [ \"out\" ]; };"),
             &[
                 "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected keys that a package has, found `output`",
-                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `hostLibraries`, `outputs`, `patterns`",
+                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `hostLibraries`, `links`, `merge`, `moves`, `outputs`, `patterns`, `replaceTexts`",
             ],
         ),
         (
