@@ -443,7 +443,7 @@ fn errors_say_what_to_do() {
             outputs_of(&sets, "overrides.libcublas = { output = [ \"out\" ]; };"),
             &[
                 "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected keys that a package has, found `output`",
-                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `outputs`, `patterns`",
+                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `links`, `merge`, `moves`, `outputs`, `patterns`, `replaceTexts`",
             ],
         ),
         (
@@ -587,8 +587,18 @@ fn overlay_adds_package_sets() {
             stdenv.buildPlatform = platform \"x86_64-linux\";
             stdenv.hostPlatform = platform \"aarch64-linux\";
             buildPackages.cuda-redist = \"/nonexistent\";
+            buildPackages.makeSetupHook = { name, substitutions }: file: substitutions // {
+              inherit name;
+              isThere = builtins.pathExists file;
+            };
+            config.allowUnfreePredicate = package: package.pname == \"libcublas\";
           } // overlay pkgs { };
+          isAllowed = package: (builtins.tryEval package.drvPath).success;
         in {
+          hook = pkgs.cuda-redist-hook;
+          libcublas = isAllowed pkgs.cudaRedist.cudaPackages_12_9.libcublas;
+          cuda_cudart = isAllowed pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart;
+          licence = (builtins.head pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart.meta.license).shortName;
           names = builtins.attrNames (overlay pkgs { });
           name = pkgs.cudaRedist.cudaPackages_12_9.libcublas.name;
           system = pkgs.cudaRedist.cudaPackages_12_9.libcublas.system;
@@ -604,7 +614,17 @@ fn overlay_adds_package_sets() {
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({
-            "names": ["cuda-redist", "cudaRedist"],
+            "hook": {
+                "name": "cuda-redist-hook",
+                "isThere": true,
+                "cudaRedist": "/nonexistent",
+                "driverPaths": "/run/opengl-driver/lib",
+            },
+            // As the configuration says.
+            "libcublas": true,
+            "cuda_cudart": false,
+            "licence": "CUDA EULA",
+            "names": ["cuda-redist", "cuda-redist-hook", "cudaRedist"],
             "name": "libcublas-linux-sbsa-12.9.1.4",
             "system": "x86_64-linux",
         })
