@@ -362,7 +362,7 @@ fn nccl_from_a_wheel_joins_a_set() {
         ],
     );
     let outputs = "overrides = {
-        cuda_cudart.outputs = [ \"lib\" ];
+        cuda_cudart = { outputs = [ \"lib\" ]; links = { }; };
         libcublas.outputs = [ \"lib\" ];
         libcudss.outputs = [ \"lib\" ];
     };";
