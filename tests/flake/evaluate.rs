@@ -591,7 +591,8 @@ fn overlay_adds_package_sets() {
               inherit name;
               isThere = builtins.pathExists file;
             };
-            config.allowUnfreePredicate = package: package.pname == \"libcublas\";
+            # With what it needs.
+            config.allowUnfreePredicate = package: builtins.elem package.pname [ \"libcublas\" \"cuda_nvrtc\" ];
           } // overlay pkgs { };
           isAllowed = package: (builtins.tryEval package.drvPath).success;
         in {
