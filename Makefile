@@ -20,6 +20,10 @@ test: setup ## install what the tests need and run all of them (STRICT=1: no ski
 	-@$(MAKE) --no-print-directory program-aarch64
 	scripts/test
 
+test-matrix: setup ## the plugin's tests on Nix 2.26 too, which is built once (root or sudo; fifteen minutes)
+	@$(MAKE) --no-print-directory program plugin
+	scripts/test-matrix
+
 bench: setup ## the budgets: us against the tool people use today, both sides in one run
 	@$(MAKE) --no-print-directory program plugin
 	scripts/bench
@@ -45,4 +49,4 @@ program-aarch64: ## the program for aarch64, statically linked
 
 include plugin/plugin.mk
 
-.PHONY: help demo test bench gpu-test fresh setup program program-aarch64 plugin
+.PHONY: help demo test test-matrix bench gpu-test fresh setup program program-aarch64 plugin

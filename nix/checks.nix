@@ -3,17 +3,19 @@
 
   - `lib`: the unit tests in `nix/`, which stand beside what they test.
   - `manifests`: every manifest and feature manifest of the input, judged by `cuda-redist check`.
-  - `package-sets`: every package of every set evaluates, for every platform.
+  - `package-sets`: every package of every set evaluates, for every platform; its output is the table of `survey.nix`, and after it
+    what is unsupported, and why.
+  - `example`: a small package set, built for two platforms, and looked into.
 
-  Non-goals: building packages; that would fetch them from NVIDIA.
+  Non-goals: building NVIDIA's packages; that would fetch them.
 
   # Inputs
 
   `pkgs`
   : A nixpkgs; only `runCommand` is used.
 
-  `manifests`, `cuda-redist`, `packageSets`
-  : The input, the program, and the sets made with both.
+  `manifests`, `cuda-redist`, `packageSets`, `example`
+  : The input, the program, the sets made with both, and `example/default.nix`.
 
   # Type
 
@@ -26,15 +28,15 @@
   manifests,
   cuda-redist,
   packageSets,
+  example,
 }:
 let
   inherit (builtins)
     attrNames
-    attrValues
     concatLists
     concatStringsSep
     filter
-    isAttrs
+    hashString
     length
     readDir
     toString
@@ -58,12 +60,7 @@ let
     )
   );
 
-  isDerivation = value: isAttrs value && value.type or null == "derivation";
-  derivations = set: filter isDerivation (attrValues set);
-  platforms = set: attrValues set.byPlatform;
-  paths = map (package: builtins.unsafeDiscardStringContext package.drvPath) (
-    concatLists (map derivations (concatLists (map platforms (attrValues packageSets))))
-  );
+  survey = import ./survey.nix packageSets;
 in
 {
   lib =
@@ -79,8 +76,33 @@ in
     xargs -0 ${cuda-redist}/bin/cuda-redist check < files > $out
   '';
 
+  # Without the packages' string context: nothing is built, and the table is one derivation.
   package-sets = pkgs.runCommand "cuda-redist-check-package-sets" {
-    found = toString (length paths);
-    evaluated = builtins.hashString "sha256" (concatStringsSep "\n" paths);
-  } "echo $found derivations > $out";
+    inherit (survey) table unsupported;
+    evaluated = hashString "sha256" (concatStringsSep "\n" survey.drvPaths);
+    # Longer than what an environment takes in one variable.
+    passAsFile = [
+      "table"
+      "unsupported"
+    ];
+  } ''{ cat "$tablePath"; echo; cat "$unsupportedPath"; } > $out'';
+
+  # One library needs the other: it has to find it, and the driver before it.
+  example = pkgs.runCommand "cuda-redist-check-example" { } (
+    concatStringsSep "\n" (
+      map (
+        platform:
+        let
+          inherit (example.packages.${platform}) libexample libexample_base;
+        in
+        ''
+          test -f ${libexample.include}/include/example.h
+          ${cuda-redist}/bin/cuda-redist elf show ${libexample.lib}/lib/libexample.so.1 > shown
+          cat shown >> $out
+          grep -F 'runpath       /run/opengl-driver/lib:${libexample_base.lib}/lib:$ORIGIN' shown
+          ${cuda-redist}/bin/cuda-redist audit ${libexample.lib} ${libexample_base.lib} >> $out
+        ''
+      ) (attrNames example.packages)
+    )
+  );
 }

@@ -6,7 +6,7 @@
   `lib`
   : `nix/lib`.
 
-  `system`, `platform`, `manifests`, `builder`, `isAllowed`
+  `system`, `manifests`, `builder`, and all others
   : As for `lib.mkCudaPackages`.
 
   # Type
@@ -25,11 +25,10 @@
 {
   lib,
   system,
-  platform ? lib.platforms.fromSystem system,
   manifests,
   builder,
-  isAllowed ? _: true,
-}:
+  ...
+}@args:
 let
   inherit (builtins)
     attrNames
@@ -37,24 +36,23 @@ let
     replaceStrings
     ;
 
-  # Read once for all sets.
-  index = lib.manifests.index manifests;
-  features = lib.manifests.indexFeatures manifests;
-  newest = lib.manifests.newestPerMinor (attrNames (index.cuda or { }));
+  # Read once for all sets, and only what one of them needs.
+  catalog = lib.catalog { inherit manifests; };
+  newest = lib.manifests.newestPerMinor (catalog.labels.cuda or [ ]);
 in
 listToAttrs (
   map (majorMinor: {
     name = "cudaPackages_${replaceStrings [ "." ] [ "_" ] majorMinor}";
-    value = lib.mkCudaPackages {
-      inherit
-        system
-        platform
-        builder
-        features
-        isAllowed
-        ;
-      manifests = index;
-      releases.cuda = newest.${majorMinor};
-    };
+    value = lib.mkCudaPackages (
+      {
+        inherit system builder;
+        manifests = catalog;
+        releases.cuda = newest.${majorMinor};
+      }
+      // removeAttrs args [
+        "lib"
+        "manifests"
+      ]
+    );
   }) (attrNames newest)
 )

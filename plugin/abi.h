@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Grows with every change of this file; the loader compares it before it calls anything. */
-#define CRD_ABI 2u
+#define CRD_ABI 3u
 
 /* One call of a builtin; owned by the shim. */
 typedef struct crd_call crd_call;
@@ -159,6 +159,7 @@ const crd_core *crd_core_describe(void);
 typedef struct crd_shim {
     uint32_t abi;
     const char *nix_version; /* the Nix it was built for, NUL at its end */
+    const char *nix_build;   /* which build of that: the build id of its libnixexpr, or what the loader takes instead */
     /* Registers the builtins; null, or what went wrong (NUL at its end). */
     const char *(*add_builtins)(const crd_core *core);
 } crd_shim;

@@ -25,10 +25,14 @@
 #error "HAVE_BOEHMGC decides the layout of EvalState and must be what Nix was built with"
 #endif
 
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace compat {
 
@@ -49,14 +53,20 @@ using Context = PathSet;
 #endif
 
 // The first store path of a string's context, as text; empty when there is none.
-inline std::string firstOf(const Context & context)
+inline std::string firstOf([[maybe_unused]] EvalState & state, const Context & context)
 {
     if (context.empty()) return {};
 #if NIX_MINOR >= 16
-    return context.begin()->to_string();
+    auto element = context.begin()->to_string();
 #else
-    return *context.begin();
+    std::string element = *context.begin();
 #endif
+    // `!OUTPUT!PATH` is an output of a derivation, `=PATH` a derivation with all that it needs.
+    auto path = element[0] == '=' ? element.substr(1) : element.substr(element.rfind('!') + 1);
+#if NIX_MINOR >= 16
+    path = state.store->storeDir + "/" + path;
+#endif
+    return path;
 }
 
 template<class E> [[noreturn]] void raiseAs([[maybe_unused]] EvalState & state, Position position, const std::string & message)
@@ -223,7 +233,7 @@ inline void makeLazy(EvalState & state, Value & value, Value & function)
 using Function = void (*)(EvalState &, PositionArg, Value **, Value &);
 
 // A builtin as a value, for an attribute of `builtins.cudaRedist`. Lives for ever, like all of Nix's own.
-inline void makeBuiltin(EvalState & state, Value & value, const std::string & name, std::vector<std::string> args, const char * doc, Function function)
+inline void makeBuiltin([[maybe_unused]] EvalState & state, Value & value, const std::string & name, std::vector<std::string> args, const char * doc, Function function)
 {
     auto arity = args.size();
 #if NIX_MINOR >= 34
@@ -241,36 +251,92 @@ inline void makeBuiltin(EvalState & state, Value & value, const std::string & na
 inline void addConstant(const char * name, Function function)
 {
 #if NIX_MINOR >= 34
-    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .doc = nullptr, .impl = function});
+    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .impl = function});
 #else
-    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .doc = nullptr, .fun = function});
+    static RegisterPrimOp registered({.name = name, .args = {}, .arity = 0, .fun = function});
 #endif
 }
 
-// Where a path that the user gave really is, once its context is built and the evaluator's access rules let it through.
-inline std::string realisePath(EvalState & state, Position position, Value & value)
+// A file opened for reading; whoever holds `fd` closes it. Files in the store do not change.
+struct Opened
 {
+    int fd;
+    bool inStore;
+};
+
+// Not blocking: the core refuses a FIFO, nobody waits for it.
+inline Opened openReal(EvalState & state, const std::string & real)
+{
+    auto fd = open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) throw SysError("opening file '%1%'", real);
+    return {fd, state.store->isInStore(real)};
+}
+
+// Opens the file that the user gave, once its context is built and the evaluator's access rules let it through.
 #if NIX_MINOR >= 20
-#error "open files through SourcePath here before this version is built"
+// A file that has no place of its own on this machine (an accessor may read it from anywhere) comes through an unnamed copy.
+inline Opened openCopy(const SourcePath & path)
+{
+    auto file = std::tmpfile();
+    if (!file) throw SysError("creating a temporary file");
+    auto fd = fcntl(fileno(file), F_DUPFD_CLOEXEC, 0);
+    std::fclose(file);
+    if (fd < 0) throw SysError("duplicating a file descriptor");
+    AutoCloseFD copy(fd);
+    FdSink sink(copy.get());
+    path.accessor->readFile(path.path, sink, [](uint64_t) {});
+    sink.flush();
+    if (lseek(copy.get(), 0, SEEK_SET) < 0) throw SysError("rewinding a temporary file");
+    // Nobody else has it.
+    return {copy.release(), true};
+}
+
+inline Opened openFile(EvalState & state, Position position, Value & value)
+{
+#if NIX_MINOR >= 35
+    auto path = state.realisePath(position, value, SymlinkResolution::Full, EvalState::CopyLazyPaths::Copy);
+#elif NIX_MINOR >= 34
+    auto path = state.realisePath(position, value, SymlinkResolution::Full);
+#else
+    Context context;
+    auto path = state.coerceToPath(position, value, context, "while realising the context of a path");
+    if (!context.empty() && path.accessor == state.rootFS) {
+        auto rewrites = state.realiseContext(context);
+#if NIX_MINOR >= 27
+        path = {path.accessor, CanonPath(rewriteStrings(std::string(path.path.abs()), rewrites))};
+#else
+        path = {path.accessor, CanonPath(state.toRealPath(rewriteStrings(std::string(path.path.abs()), rewrites), context))};
+#endif
+    }
+    path = path.resolveSymlinks();
+#endif
+    // The accessor checks the access before it says where the file is.
+    auto real = path.getPhysicalPath();
+    if (!real) return openCopy(path);
+#if NIX_MINOR >= 21
+    return openReal(state, real->string());
+#else
+    return openReal(state, std::string(real->abs()));
+#endif
+}
 #elif NIX_MINOR >= 16
+inline Opened openFile(EvalState & state, Position position, Value & value)
+{
     Context context;
     auto path = state.coerceToPath(position, value, context, "while realising the context of a path");
     auto rewrites = state.realiseContext(context);
-    auto real = state.rootPath(CanonPath(state.toRealPath(rewriteStrings(path.path.abs(), rewrites), context)));
-    return state.checkSourcePath(real).path.abs();
+    auto real = state.rootPath(CanonPath(state.toRealPath(rewriteStrings(std::string(path.path.abs()), rewrites), context)));
+    return openReal(state, std::string(state.checkSourcePath(real).path.abs()));
+}
 #else
+inline Opened openFile(EvalState & state, Position position, Value & value)
+{
     Context context;
     auto path = state.coerceToPath(position, value, context);
     auto rewrites = state.realiseContext(context);
-    return state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context));
+    return openReal(state, state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context)));
+}
 #endif
-}
-
-// Does a path that `realisePath` returned lie in the store?
-inline bool isInStore(EvalState & state, const std::string & real)
-{
-    return state.store->isInStore(real);
-}
 
 // The path that the user gave, as messages show it. Reads nothing.
 inline std::string pathName(EvalState & state, Position position, Value & value)

@@ -9,9 +9,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 using nix::EvalState;
 using nix::Value;
 
@@ -107,7 +104,7 @@ crd_seen look(crd_call * call, crd_value handle)
         auto text = compat::forceString(call->state, value, context, call->position);
         seen.as.text = text.data();
         seen.count = text.size();
-        auto first = compat::firstOf(context);
+        auto first = compat::firstOf(call->state, context);
         if (!first.empty()) seen.context = call->keep(std::move(first));
         break;
     }
@@ -176,19 +173,16 @@ int hostReadFile(crd_call * call, crd_value handle, crd_text * bytes, crd_text *
         compat::Context found;
         auto view = compat::forceString(call->state, *content, found, call->position);
         *bytes = {view.data(), view.size()};
-        *context = call->keep(compat::firstOf(found));
+        *context = call->keep(compat::firstOf(call->state, found));
     });
 }
 
 int hostOpenFile(crd_call * call, crd_value handle, int32_t * fd, int32_t * inStore)
 {
     return guarded(call, [&] {
-        auto real = compat::realisePath(call->state, call->position, call->at(handle));
-        *inStore = compat::isInStore(call->state, real);
-        // Not blocking: the core refuses a FIFO, nobody waits for it.
-        nix::AutoCloseFD file(open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-        if (!file) throw nix::SysError("opening file '%1%'", real);
-        *fd = file.release();
+        auto opened = compat::openFile(call->state, call->position, call->at(handle));
+        *fd = opened.fd;
+        *inStore = opened.inStore;
     });
 }
 
@@ -324,6 +318,6 @@ const char * addBuiltins(const crd_core * core)
 
 extern "C" __attribute__((visibility("default"))) const crd_shim * crd_shim_describe()
 {
-    static const crd_shim shim = {CRD_ABI, NIX_VERSION, addBuiltins};
+    static const crd_shim shim = {CRD_ABI, NIX_VERSION, NIX_BUILD, addBuiltins};
     return &shim;
 }

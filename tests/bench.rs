@@ -99,6 +99,37 @@ fn runpath_goals_are_enforced() {
 }
 
 #[test]
+fn packages_goals_are_enforced() {
+    let Some(stage) = Stage::new("bench::packages_goals_are_enforced") else {
+        return;
+    };
+    let manifests = root().join("tests/nix/sets");
+    // Counts, as it is processor time that is compared.
+    let nix = |ours: u32, theirs: u32| {
+        let lines = format!(
+            "n={theirs}\ncase \"$*\" in *' packages '*) n={ours} ;; esac\nwhile [ $n -gt 0 ]; do n=$((n - 1)); done\necho 4"
+        );
+        stage.program("nix-instantiate", &lines)
+    };
+    nix(50_000, 200_000);
+    let ran = stage.bench("bench-packages", &manifests).expect(0);
+    assert!(
+        ran.stdout
+            .starts_with("CUDA 12.9.1, 4 derivations of 2 packages, named, read-only: 0."),
+        "{}",
+        ran.stdout
+    );
+    nix(400_000, 100);
+    let ran = stage.bench("bench-packages", &manifests).expect(1);
+    for missed in [
+        "bench-packages: named, read-only: expected at most 5.0x, found ",
+        "bench-packages: written: expected at most 1.3x, found ",
+    ] {
+        assert!(ran.stderr.contains(missed), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn architectures_goals_are_enforced() {
     let Some(stage) = Stage::new("bench::architectures_goals_are_enforced") else {
         return;

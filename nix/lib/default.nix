@@ -11,9 +11,22 @@
   ```
 */
 let
+  capabilities = import ./capabilities.nix;
+  sets = import ./sets.nix;
   shapes = import ./shapes.nix;
 in
 {
+  /**
+    Compute capabilities, what follows from them, and host compilers of NVCC.
+  */
+  inherit capabilities;
+  inherit (capabilities) hostCompilers;
+
+  /**
+    Manifests that several package sets share; see `nix/package-set/catalog.nix`.
+  */
+  catalog = import ../package-set/catalog.nix;
+
   /**
     A value, held against a shape where the plugin is loaded; see `shapes.nix`.
   */
@@ -23,6 +36,11 @@ in
     SHA-256 hashes in the notation that manifests use.
   */
   hashes = import ./hashes.nix;
+
+  /**
+    What of a nixpkgs has the libraries that are not NVIDIA's; see `host-libraries.nix`.
+  */
+  hostLibraries = (import ./host-libraries.nix).fromNixpkgs;
 
   /**
     Which manifests a folder has and what is in them.
@@ -53,6 +71,11 @@ in
     Release expressions made into manifests; see `nix/shims/default.nix`.
   */
   shims = import ../shims;
+
+  /**
+    The packages of a set, and why it lacks others.
+  */
+  inherit (sets) supported unsupported;
 
   /**
     URLs and file names of archives.

@@ -33,6 +33,47 @@ import ./failures.nix {
         ];
       }
     ];
+    toSystems = [
+      {
+        expr = map platforms.toSystems [
+          "linux-x86_64"
+          "linux-sbsa"
+          "linux-aarch64"
+          "linux-ppc64le"
+          "windows-x86_64"
+          "source"
+        ];
+        expected = [
+          [ "x86_64-linux" ]
+          [ "aarch64-linux" ]
+          [ "aarch64-linux" ]
+          [ "powerpc64le-linux" ]
+          [ ]
+          [
+            "aarch64-linux"
+            "powerpc64le-linux"
+            "x86_64-linux"
+          ]
+        ];
+      }
+      # The law.
+      {
+        expr =
+          builtins.all (system: builtins.elem system (platforms.toSystems (platforms.fromSystem system)))
+            [
+              "x86_64-linux"
+              "aarch64-linux"
+              "powerpc64le-linux"
+            ];
+        expected = true;
+      }
+    ];
+    anywhere = [
+      {
+        expr = platforms.anywhere ++ [ "linux-x86_64" ];
+        expected = platforms.preference "linux-x86_64";
+      }
+    ];
     linux = [
       {
         expr = builtins.all (

@@ -9,6 +9,7 @@ let
     elemAt
     isString
     match
+    substring
     typeOf
     ;
 
@@ -29,7 +30,8 @@ let
   _mirror =
     mirror:
     if _mirrorReason mirror == null then
-      elemAt (match "(.*[^/])/*" mirror) 0
+      # `match` forgets the store path that a folder in the store comes from; without it no sandbox would see the folder.
+      substring 0 0 mirror + elemAt (match "(.*[^/])/*" mirror) 0
     else
       throw ''
         cudaRedist.lib.sources.url: `mirror`: expected a base URL, ${_mirrorReason mirror}
@@ -51,7 +53,8 @@ in
       channels, is in the folder `pool` of the mirror, which must be given.
 
     `mirror`
-    : `null`, or a base URL (`https://`, `file://`), with or without a slash at its end.
+    : `null`, or a base URL (`https://`, `file://`), with or without a slash at its end. A folder in the store
+      (`"file://${./archives}"`) is seen in the sandbox, too.
 
     # Type
 

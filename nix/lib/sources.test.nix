@@ -41,6 +41,17 @@ import ./failures.nix {
         ];
       }
       {
+        # A mirror in the store remains an input of what is fetched.
+        expr = builtins.hasContext (
+          sources.url {
+            product = "cuda";
+            inherit relativePath;
+            mirror = "file://${./sources.nix}/";
+          }
+        );
+        expected = true;
+      }
+      {
         expr = sources.url {
           product = "cuda";
           relativePath = "../../../pool/cuda_nvcc/cuda_nvcc.tar.xz";

@@ -45,6 +45,70 @@ import ./failures.nix {
         ];
       }
     ];
+    mayBeAtLeast = [
+      {
+        expr = map (version: versions.mayBeAtLeast version "12.8") [
+          "12"
+          "12.8.1"
+          "12.6.3"
+          "13"
+          "11"
+        ];
+        expected = [
+          true
+          true
+          false
+          true
+          false
+        ];
+      }
+    ];
+    mayBeAtMost = [
+      {
+        expr = map (version: versions.mayBeAtMost version "12.9") [
+          "12"
+          "12.9.1"
+          "12.10.0"
+          "13"
+        ];
+        expected = [
+          true
+          true
+          false
+          false
+        ];
+      }
+    ];
+    isOf = [
+      {
+        expr = map (versions.isOf "12.9") [
+          "12.9"
+          "12.9.1"
+          "12.90"
+          "12"
+        ];
+        expected = [
+          true
+          true
+          false
+          false
+        ];
+      }
+    ];
+    newestFirst = [
+      {
+        expr = versions.newestFirst [
+          "9.8.0"
+          "9.10.0"
+          "24.03"
+        ];
+        expected = [
+          "24.03"
+          "9.10.0"
+          "9.8.0"
+        ];
+      }
+    ];
     atLeast = [
       {
         expr = map (versions.atLeast "12.9.1") [

@@ -11,14 +11,22 @@
   `manifests`
   : A folder tree of redistrib manifests (a path or a flake input), or the set that `lib.manifests.index` makes of
     one: `{ cuda."12.9.1" = ./redistrib_12.9.1.json; }`. In such a set a manifest may also be a value, as `builtins.fromJSON` reads
-    it and the shims make it.
+    it and the shims make it. Or a catalog, which several sets share: `lib.catalog { manifests = ./manifests; }`.
 
   `builder`
   : The package `cuda-redist`, or any folder with `bin/cuda-redist` in it, as a path: Nix copies it into its store, which
     is all that a sandbox sees.
 
   `releases`
-  : Which label of which product, such as `{ cuda = "12.9.1"; cudnn = "9.8.0"; }`. Without it the newest CUDA.
+  : Which label of which product, such as `{ cuda = "12.9.1"; cudnn = "9.8.0"; }`. Of a product that is not named there is the newest
+    release that has something for the CUDA release and the platform; `null` leaves a product out. Without a label of CUDA the
+    one that `cudaVersion` or `cudaVariant` asks for, or the newest.
+
+  `cudaVersion`
+  : The CUDA release as far as it matters: `"12"`, `"12.9"`, or a label. Of several the newest is taken.
+
+  `products`
+  : The products to choose from, such as `[ "cuda" "cudnn" ]`; without it all that have manifests.
 
   `shapes`
   : The shape of a release, by product, where it is not `redistribRelease`: `{ mine = lib.shapes.extend "redistribRelease" {
@@ -31,9 +39,16 @@
     `manifests`, if that is one. The outputs of what they do not list come from `nix/data/packages.json`, and what does not
     stand there either has only `out`. `cuda-redist index --features` writes one from the archives themselves.
 
+  `releaseExpressions`
+  : Release expressions of cuDNN and TensorRT, for releases that no manifest lists: a folder with `cudnn.json` or `tensorrt.nix` in it, or
+    a set, `{ cudnn = ./cudnn.json; }`, in which the releases by platform may also be a value. `lib.shims` makes manifests of them.
+
+  `targetSystem`
+  : The Nix system that the packages are for; without it `system`.
+
   `platform`
-  : The redist platform that the packages are for. Without it the one of `system`. A Jetson board that is not served
-    by `linux-sbsa` says `linux-aarch64` here.
+  : The redist platform that the packages are for. Without it the one of `targetSystem`; of an aarch64 machine that is `linux-aarch64`
+    if one of `cudaCapabilities` is of a Jetson board that `linux-sbsa` does not serve.
 
   `cudaVariant`
   : The variant to take of releases that come in several, such as `cuda12`. Without it the one of the CUDA release.
@@ -58,18 +73,32 @@
     older than the CUDA release. Only where the platform has that package.
 
   `cudaCapabilities`
-  : Capabilities such as `"9.0"` that every library with device code has to serve, else building its package fails.
+  : Capabilities such as `"9.0"` that every library with device code has to serve, else building its package fails. They are
+    checked against the CUDA release and the platform, and decide about the platform of a Jetson board. Without it `flags` has
+    the ones that CUDA's users usually want, and no library is looked into.
+
+  `cudaForwardCompat`
+  : Whether `flags` ask for PTX, which later devices can run.
+
+  `hostLibraries`
+  : Packages that have libraries which are not NVIDIA's, by the name of the library, `*` standing for any text:
+    `{ "libz.so.1" = pkgs.zlib; "libibverbs.so.*" = pkgs.rdma-core; }`, or all that are known of a nixpkgs,
+    `lib.hostLibraries pkgs`. Without them `nix/data/packages.json` says which ones a package may look for on the host.
+
+  `fixups`
+  : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion, ... }: keys: {
+    drop = [ "lib/*_static.a" ]; }; }`. Names that no release has are fine: a fixup is for whoever has the package.
 
   `overrides`
   : What is different about single packages: `{ cudnn.allowedMissing = [ "libz.so.1" ]; }`, or a function from what they have
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
-    needed, or opened by name), `addNeeded` (libraries that files need besides what they say), `allowedMissing`,
-    `drop` (globs of paths that are left out), `forbiddenTexts` (what no file but a licence may contain, such as `"/usr/"`),
-    `moves` (folders of the archive, and where they go; `""` is the top), `links` (paths, and the texts of the links to make
-    there), `merge` (folders, and those of other packages whose content is linked there:
-    `{ include = [ { package = "cuda_crt"; output = "include"; path = "include"; } ]; }`) and `replaceTexts` (globs of files, and what is
-    replaced in them: `{ "share/pkgconfig/x.pc"."-lx" = "-lx -ly"; }`).
+    needed, or opened by name), `hostLibraries` (those of the argument that it gets), `addNeeded` (libraries that files need
+    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out), `forbiddenTexts` (what no file but a
+    licence may contain, such as `"/usr/"`), `moves` (folders of the archive, and where they go; `""` is the top), `links` (paths,
+    and the texts of the links to make there), `merge` (folders, and those of other packages whose content is linked there:
+    `{ include = [ { package = "cuda_crt"; output = "include"; path = "include"; } ]; }`) and `replaceTexts` (globs of files, and what
+    is replaced in them: `{ "share/pkgconfig/x.pc"."-lx" = "-lx -ly"; }`).
 
   `isAllowed`
   : Whether a package, of which `pname`, `version` and `meta` are given, may be used; one that may not throws when its derivation is
@@ -81,9 +110,15 @@
   ```
   mkCudaPackages :: AttrSet -> {
     ${package} :: Derivation,
+    ${package + "_" + major + "_" + minor} :: Derivation,
     overrideScope :: (Scope -> Scope -> AttrSet) -> Scope,
+    override :: (AttrSet | AttrSet -> AttrSet) -> Scope,
     byPlatform :: { ${platform} :: Scope },
+    byRelease :: { ${product} :: { ${label} :: { ${package} :: Derivation } } },
     releases :: { ${product} :: String },
+    cudaVersion :: String | Null,
+    flags :: AttrSet,
+    listing :: { ${package} :: AttrSet },
     cudatoolkit :: Derivation,
     mkView :: AttrSet -> Derivation
   }
@@ -91,10 +126,20 @@
 
   `cudatoolkit` is the Toolkit in one folder, `mkView` makes such folders of other packages (`cudatoolkit.nix` beside this file).
 
-  `byPlatform.linux-sbsa` is the same set, overlays included, for another platform: still built by `system`.
+  Every package of the set's releases is there, under NVIDIA's name. One that the platform or the CUDA release does not have is a
+  value that says so (`meta.unsupported`, `reason`) and refuses only to be built; `lib.supported SET` has the others.
+  Each is looked at only when it is used: what is wrong with one package leaves the others as they are.
 
-  A package is there if its release has an archive for the platform. Names are NVIDIA's. Each is looked at only when it
-  is used: what is wrong with one package leaves the others as they are.
+  `cudnn_9_8` is cuDNN of the newest release 9.8 that has something for the CUDA release and the platform: so for every package of every
+  product but CUDA itself. `byRelease.cudnn."9.8.0".cudnn` is the one of exactly that release.
+
+  `byPlatform.linux-sbsa` is the same set, overlays included, for another platform: still built by `system`.
+  `override { mirror = …; }` is the same set, overlays included, with other arguments.
+  `flags` are those of `lib.capabilities.flags`. `listing` says of each package which platforms and variants its release has,
+  Windows included.
+
+  A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes a function from the attributes of its
+  derivation, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
 
   # Examples
 
@@ -103,9 +148,9 @@
     system = "x86_64-linux";
     manifests = ./manifests;
     builder = pkgs.cuda-redist;
-    releases.cuda = "12.9.1";
+    cudaVersion = "12.9";
   }
-  => { cuda_cudart = «derivation …-cuda_cudart-linux-x86_64-12.9.79.drv»; libcublas = …; … }
+  => { cuda_cudart = «derivation …-cuda_cudart-linux-x86_64-12.9.79.drv»; cudnn = …; cudnn_9_8 = …; … }
   ```
 
   # Laws
@@ -117,369 +162,510 @@ let
   inherit (builtins)
     any
     attrNames
-    attrValues
+    concatLists
+    concatMap
     concatStringsSep
     elem
     filter
     foldl'
-    fromJSON
+    genericClosure
+    groupBy
     head
+    intersectAttrs
     isAttrs
+    isFunction
+    isList
     listToAttrs
     mapAttrs
     match
-    length
-    readFile
+    replaceStrings
+    seq
     toString
     zipAttrsWith
     ;
 
-  manifestsLib = import ../lib/manifests.nix;
-  shapesLib = import ../lib/shapes.nix;
+  capabilitiesLib = import ../lib/capabilities.nix;
+  hostLib = import ../lib/host-libraries.nix;
   platformsLib = import ../lib/platforms.nix;
   versionsLib = import ../lib/versions.nix;
 
   _place = "cudaRedist.lib.mkCudaPackages";
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
-in
-{
-  system,
-  manifests,
-  builder,
-  releases ? null,
-  shapes ? { },
-  platform ? platformsLib.fromSystem system,
-  cudaVariant ? null,
-  variants ? { },
-  features ? null,
-  mirror ? null,
-  driverPaths ? [ "/run/opengl-driver/lib" ],
-  interpreters ? { },
-  cudaCompat ? false,
-  cudaCapabilities ? [ ],
-  overrides ? { },
-  isAllowed ? _: true,
-}:
-let
-  # A flake input is a set, too, but stands for its folder.
-  _isSet = value: isAttrs value && !(value ? outPath);
 
-  _index = if _isSet manifests then manifests else manifestsLib.index manifests;
+  _toSet = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
 
-  _featureIndex =
-    if _isSet features then
-      features
-    else if features != null then
-      manifestsLib.indexFeatures features
-    else if _isSet manifests then
-      { }
-    else
-      manifestsLib.indexFeatures manifests;
-
-  _labelsOf =
-    product:
-    _index.${product} or (throw ''
-      ${_place}: `releases`: expected a product that has manifests, found `${product}`
-      Potential solutions:
-      - choose one of: ${_quoted (attrNames _index)}
-      - add a manifest of it: `${product}/redistrib_LABEL.json`'');
-
-  _fileOf =
-    product: label:
-    (_labelsOf product).${label} or (throw ''
-      ${_place}: `releases.${product}`: expected the label of a manifest, found `${label}`
-      Potential solutions:
-      - choose one of: ${_quoted (attrNames (_labelsOf product))}
-      - add its manifest: `${product}/redistrib_${label}.json`'');
-
-  # A name that no manifest has would leave values unchecked without a word.
-  _shapes =
+  # The set with `overlays` on top.
+  _mkCudaPackages =
+    overlays:
+    {
+      system,
+      manifests,
+      builder,
+      releases ? null,
+      cudaVersion ? null,
+      products ? null,
+      shapes ? { },
+      targetSystem ? system,
+      platform ? null,
+      cudaVariant ? null,
+      variants ? { },
+      features ? null,
+      releaseExpressions ? { },
+      mirror ? null,
+      driverPaths ? [ "/run/opengl-driver/lib" ],
+      interpreters ? { },
+      cudaCompat ? false,
+      cudaCapabilities ? [ ],
+      cudaForwardCompat ? true,
+      hostLibraries ? { },
+      fixups ? { },
+      overrides ? { },
+      isAllowed ? _: true,
+    }@arguments:
     let
-      unknown = filter (product: !(_index ? ${product})) (attrNames shapes);
-    in
-    if unknown == [ ] then
-      shapes
-    else
-      throw ''
-        ${_place}: `shapes`: expected products that have manifests, found ${_quoted unknown}
-        Potential solutions:
-        - choose among: ${_quoted (attrNames _index)}'';
-
-  # A manifest of another shape than NVIDIA's, or one that is there as a value, is no file that the plugin's reader takes.
-  _read =
-    product: found:
-    let
-      value = if _isSet found then found else fromJSON (readFile found);
-    in
-    if _isSet found || _shapes ? ${product} then
-      shapesLib.check (shapesLib.manifestOf (_shapes.${product} or "redistribRelease")) value
-    else
-      manifestsLib.read found;
-
-  # Each read once, for all platforms.
-  _manifests = mapAttrs (product: label: _read product (_fileOf product label)) _releases;
-
-  # Those that there are of the same releases, by product.
-  _features = mapAttrs (
-    product: label:
-    let
-      found = _featureIndex.${product}.${label} or { };
-    in
-    if _isSet found then shapesLib.check "feature" found else manifestsLib.readFeatures found
-  ) _releases;
-
-  _cudaVersion = _releases.cuda or null;
-
-  _releases =
-    if releases != null then
-      releases
-    else
-      { cuda = versionsLib.newest (attrNames (_labelsOf "cuda")); };
-
-  # A name that nobody knows would make a set that lacks packages without a word. `unsupported` is what
-  # `lib.platforms.fromSystem` says of a system.
-  _platform =
-    if
-      elem platform (platformsLib.linux ++ [ "unsupported" ])
-      || any (manifest: any (release: release ? ${platform}) (attrValues manifest)) (
-        attrValues _manifests
-      )
-    then
-      platform
-    else
-      throw ''
-        ${_place}: `platform`: expected a redist platform, found `${platform}`
-        Potential solutions:
-        - choose one of: ${_quoted platformsLib.linux}
-        - leave it out to take the one of `system`'';
-
-  # A name that nobody knows would leave programs without a loader without a word.
-  _interpreters =
-    let
-      unknown = filter (name: !(elem name platformsLib.linux)) (attrNames interpreters);
-    in
-    if unknown == [ ] then
-      interpreters
-    else
-      throw ''
-        ${_place}: `interpreters`: expected redist platforms, found ${_quoted unknown}
-        Potential solutions:
-        - choose among: ${_quoted platformsLib.linux}'';
-
-  # A name that no release has would change nothing without a word.
-  _overrides =
-    let
-      unknown = filter (package: !(_isListed package)) (attrNames overrides);
-    in
-    if unknown == [ ] then
-      overrides
-    else
-      throw ''
-        ${_place}: `overrides`: expected packages that a release of the set has, found ${_quoted unknown}
-        Potential solutions:
-        - correct the name
-        - add the product that has the package to `releases`'';
-
-  # Whether a release of the set has such a package, for whichever platform.
-  _isListed = package: any (manifest: isAttrs (manifest.${package} or null)) (attrValues _manifests);
-
-  # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
-  _cudaVariants =
-    if cudaVariant != null then
-      if match "cuda[0-9.]+" cudaVariant != null then
-        [ cudaVariant ]
-      else
-        throw ''
-          ${_place}: `cudaVariant`: expected a variant such as `cuda12`, found `${cudaVariant}`
-          Potential solutions:
-          - write it as the manifests do: `cudaVariant = "cuda12"`
-          - leave it out to take the one of `releases.cuda`''
-    else if _releases ? cuda then
-      map (version: "cuda${version}") [
-        _releases.cuda
-        (versionsLib.majorMinor _releases.cuda)
-        (versionsLib.major _releases.cuda)
-      ]
-    else
-      throw ''
-        ${_place}: `cudaVariant`: expected a variant, because a release comes in several, found none
-        Potential solutions:
-        - say which one: `cudaVariant = "cuda12"`
-        - name the CUDA release of the set: `releases.cuda = "12.9.1"`'';
-
-  # The keys of the archives to take of a release with `${prefix}_variant`, best first.
-  _variants =
-    prefix:
-    if variants ? ${prefix} then
-      [ "${prefix}${variants.${prefix}}" ]
-    else if prefix == "cuda" then
-      _cudaVariants
-    else
-      throw ''
-        ${_place}: `variants.${prefix}`: expected a variant, because a release comes in several, found none
-        Potential solutions:
-        - say which one of those that `${prefix}_variant` lists in its manifest: `variants.${prefix} = "1.0"`'';
-
-  # What stands before `_variant` in the key that lists a release's variants; `null` where it has no such key.
-  _prefix =
-    release:
-    let
-      prefixes = filter (prefix: prefix != null) (map (match "(.*)_variant") (attrNames release));
-    in
-    if release ? cuda_variant then
-      "cuda"
-    else if prefixes == [ ] then
-      null
-    else
-      head (head prefixes);
-
-  # The keys below a release that lead to its archive for the platform; `null` if it has none. Everything in here is
-  # safe on values of any type: it decides which names the set has, and a name must not depend on its siblings.
-  _select =
-    wanted: release:
-    let
-      platforms = filter (key: release ? ${key}) (platformsLib.preference wanted);
-      entries = release.${head platforms};
-      prefix = _prefix release;
-      found = filter (key: entries ? ${key}) (_variants prefix);
-    in
-    if !(isAttrs release) || platforms == [ ] then
-      null
-    else if prefix == null then
-      {
-        platform = head platforms;
-        variant = null;
-        variantPrefix = null;
-      }
-    else if found == [ ] then
-      null
-    else
-      {
-        platform = head platforms;
-        variant = head found;
-        variantPrefix = prefix;
+      _ofCatalog = {
+        features = null;
+        shapes = null;
+        releaseExpressions = null;
       };
 
-  # Package to what the manifests of all products say about it, in a list of one.
-  _found =
-    wanted:
-    zipAttrsWith (_: entries: entries) (
-      map (
-        product:
+      # A catalog that others share has been read already. What is said besides is said of its manifests.
+      _catalog =
         let
-          label = _releases.${product};
-          manifest = _manifests.${product};
-          selected = mapAttrs (_: _select wanted) manifest;
+          given = intersectAttrs _ofCatalog arguments;
         in
-        listToAttrs (
-          map (package: {
-            name = package;
-            value = selected.${package} // {
-              inherit product label package;
-              release = manifest.${package};
-              shape = _shapes.${product} or null;
-            };
-          }) (filter (package: selected.${package} != null) (attrNames selected))
-        )
-      ) (attrNames _releases)
-    );
+        if !(isAttrs manifests && manifests.isCatalog or false) then
+          import ./catalog.nix ({ inherit manifests; } // given)
+        else if given == { } then
+          manifests
+        else
+          import ./catalog.nix (manifests.arguments // given);
 
-  _make = import ./generic-manifest-builder.nix {
-    inherit
-      system
-      builder
-      mirror
-      driverPaths
-      isAllowed
-      ;
-  };
-
-  _packaging =
-    final:
-    import ./packaging.nix {
-      cudaVersion = _cudaVersion;
-      features = _features;
-      overrides = _overrides;
-      isPackage = name: final ? ${name} || _isListed name;
-      has = name: final ? ${name};
-      driverPaths = map toString driverPaths;
-    };
-
-  _package =
-    wanted: final: package: entries:
-    let
-      entry = head entries;
-      keys = _packaging final entry;
-      # What the platform does not have is left out.
-      isThere = name: final ? ${name};
-    in
-    if length entries != 1 then
-      throw ''
-        ${_place}: `${package}`: expected one product that has it, found ${
-          _quoted (map (entry: entry.product) entries)
-        }
-        Potential solutions:
-        - leave one of them out of `releases`''
-    else
-      _make (
-        entry
-        // {
-          inherit (keys) outputs features allowedMissing;
-          dependencies = listToAttrs (
-            map (name: {
-              inherit name;
-              value = final.${name};
-            }) (filter isThere (keys.dependencies ++ keys.dlopen))
-          );
-          keys = {
-            inherit (keys)
-              addNeeded
-              drop
-              forbiddenTexts
-              links
-              moves
-              patterns
-              replaceTexts
-              ;
-            merge = import ./links.nix {
-              packages = final;
-              inherit isThere;
-            } keys.merge;
-            dlopen = filter isThere keys.dlopen;
-            cudaVersion = _cudaVersion;
-            interpreter = _interpreters.${wanted} or null;
-            cudaCompat =
-              if cudaCompat && package != "cuda_compat" && final ? cuda_compat then
-                "${final.cuda_compat}"
-              else
-                null;
-            capabilities = cudaCapabilities;
-          };
-        }
-      );
-
-  # A fixpoint: packages find each other in `final`, so an overlay that replaces one reaches all that need it.
-  _scope =
-    wanted: overlays:
-    let
-      base = mapAttrs (_package wanted final) (_found wanted) // {
-        overrideScope = overlay: _scope wanted (overlays ++ [ overlay ]);
-        byPlatform = listToAttrs (
-          map (name: {
-            inherit name;
-            value = _scope name overlays;
-          }) platformsLib.linux
-        );
-        releases = _releases;
-      }
-      // import ./cudatoolkit.nix {
-        inherit system builder;
-        packages = final;
-        isThere = name: final ? ${name};
-        version = _cudaVersion;
+      _selection = import ./selection.nix {
+        catalog = _catalog;
+        releases = if releases == null then { } else releases;
+        inherit
+          products
+          cudaVersion
+          cudaVariant
+          variants
+          ;
       };
-      final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
+
+      _cudaVersion = _selection.cudaVersion;
+
+      # A name that nobody knows would make a set that lacks packages without a word. `unsupported` is what
+      # `lib.platforms.fromSystem` says of a system.
+      _platform =
+        if platform == null then
+          capabilitiesLib.platformOf {
+            system = targetSystem;
+            cudaVersion = _cudaVersion;
+            capabilities = cudaCapabilities;
+          }
+        else if
+          elem platform (platformsLib.linux ++ [ "unsupported" ])
+          || any (
+            product:
+            let
+              label = _selection.label platform product;
+            in
+            label != null
+            && any (package: (_selection.manifest product label).${package} ? ${platform}) (
+              _selection.packages product label
+            )
+          ) _selection.products
+        then
+          platform
+        else
+          throw ''
+            ${_place}: `platform`: expected a redist platform, found `${platform}`
+            Potential solutions:
+            - choose one of: ${_quoted platformsLib.linux}
+            - leave it out to take the one of `targetSystem`'';
+
+      # A name that nobody knows would leave programs without a loader without a word.
+      _interpreters =
+        let
+          unknown = filter (name: !(elem name platformsLib.linux)) (attrNames interpreters);
+        in
+        if unknown == [ ] then
+          interpreters
+        else
+          throw ''
+            ${_place}: `interpreters`: expected redist platforms, found ${_quoted unknown}
+            Potential solutions:
+            - choose among: ${_quoted platformsLib.linux}'';
+
+      # A name that no release has would change nothing without a word.
+      _overrides =
+        let
+          unknown = filter (package: !(_isListed package)) (attrNames overrides);
+        in
+        if unknown == [ ] then
+          overrides
+        else
+          throw ''
+            ${_place}: `overrides`: expected packages that a release of the set has, found ${_quoted unknown}
+            Potential solutions:
+            - correct the name
+            - add the product that has the package to `releases`'';
+
+      # Whether a release of the set has such a package, for whichever platform.
+      _isListed =
+        package:
+        any (
+          product:
+          any (
+            wanted:
+            let
+              label = _selection.label wanted product;
+            in
+            label != null
+            && (
+              elem package (_selection.packages product label)
+              || any (former: former.package == package) (_selection.former wanted product)
+            )
+          ) platformsLib.linux
+        ) _selection.products;
+
+      _make = import ./generic-manifest-builder.nix;
+      _made = {
+        inherit
+          system
+          builder
+          mirror
+          driverPaths
+          isAllowed
+          ;
+      };
+
+      _labels =
+        wanted:
+        filter (found: found.label != null) (
+          map (product: {
+            inherit product;
+            label = _selection.label wanted product;
+          }) _selection.products
+        );
+
+      # Package to what the releases of all products say about it, in a list of one.
+      _entries =
+        wanted:
+        zipAttrsWith (_: entries: entries) (
+          map (
+            { product, label }:
+            _toSet (_selection.packages product label) (_selection.entry wanted product label)
+            // listToAttrs (
+              map (former: {
+                name = former.package;
+                value = _selection.entry wanted product former.label former.package;
+              }) (_selection.former wanted product)
+            )
+          ) (_labels wanted)
+        );
+
+      # Everything that packages of one platform share.
+      _scope =
+        wanted: overlays:
+        let
+          entries = _entries wanted;
+          flags = capabilitiesLib.flags {
+            cudaVersion = _cudaVersion;
+            platform = wanted;
+            capabilities = cudaCapabilities;
+            inherit cudaForwardCompat;
+          };
+
+          # What feature manifests say of an archive.
+          featuresOf =
+            entry: _catalog.features.${entry.product}.${entry.label}.${entry.package}.${entry.platform} or null;
+
+          # Sonames to the packages of the set that have them, as far as feature manifests say. What is the driver's is so
+          # whoever has a stub of it.
+          providers =
+            let
+              ofDriver = {
+                "libcuda.so.1" = null;
+                "libnvcudla.so" = null;
+                "libnvidia-ml.so.1" = null;
+              };
+              sonames =
+                found:
+                if isList found then
+                  found
+                else if isAttrs found then
+                  concatLists (filter isList (map (folder: found.${folder}) (attrNames found)))
+                else
+                  [ ];
+              ofPackage =
+                package:
+                let
+                  entry = head entries.${package};
+                  found = featuresOf entry;
+                in
+                if entry.reason != null || found == null then
+                  [ ]
+                else
+                  map (soname: {
+                    name = soname;
+                    value = package;
+                  }) (sonames (found.providedLibs or null));
+            in
+            removeAttrs (listToAttrs (concatMap ofPackage (attrNames entries))) (attrNames ofDriver);
+
+          packaging = import ./packaging.nix {
+            cudaVersion = _cudaVersion;
+            features = featuresOf;
+            provider = soname: providers.${soname} or null;
+            inherit fixups;
+            overrides = _overrides;
+            isPackage = name: final ? ${name} || _isListed name;
+            has =
+              name: if entries ? ${name} then (head entries.${name}).reason == null else final ? ${name};
+            driverPaths = map toString driverPaths;
+          };
+
+          # Package to all that it leads to by its dependencies, itself only if they lead back.
+          reached =
+            let
+              needs = mapAttrs (
+                _: found:
+                let
+                  entry = head found;
+                  keys = packaging entry [ ];
+                in
+                if entry.reason != null then [ ] else filter (name: entries ? ${name}) (keys.dependencies ++ keys.dlopen)
+              ) entries;
+              operator = { key }: map (key: { inherit key; }) needs.${key};
+            in
+            mapAttrs (
+              package: _:
+              _toSet (map ({ key }: key) (genericClosure {
+                startSet = operator { key = package; };
+                inherit operator;
+              })) (_: null)
+            ) entries;
+
+          # Packages that nobody has described do not look for libraries in each other.
+          undescribed = filter (
+            name:
+            let
+              entry = head entries.${name};
+            in
+            entry.reason == null && !(packaging entry [ ]).isDescribed
+          ) (attrNames entries);
+
+          # A package of the release that is not in the set by itself, such as of `cudnn_9_8`.
+          released =
+            product: label:
+            let
+              siblings = mapAttrs (_: entry: package siblings entry initial) (
+                _toSet (_selection.packages product label) (_selection.entry wanted product label)
+              );
+            in
+            siblings;
+
+          # What a user may change about one package.
+          initial = {
+            made = _made;
+            edits = [ ];
+            attrs = attributes: attributes;
+          };
+
+          # `siblings` come before the packages of the set: a release's own packages go together.
+          package =
+            siblings: entry: changes:
+            if entry.reason != null then
+              import ./unsupported.nix entry
+            else
+              let
+                keys = packaging entry changes.edits;
+                found = name: siblings.${name} or final.${name};
+                # What the platform does not have is left out, as is what an overlay says is not there.
+                isThere =
+                  name:
+                  (siblings ? ${name} || final ? ${name})
+                  && found name != null
+                  && !((found name).meta.unsupported or false);
+                leadsBack = name: reached ? ${name} && reached.${name} ? ${entry.package};
+                named = keys.dependencies ++ keys.dlopen;
+                cyclic = filter leadsBack named;
+                dependencies =
+                  if !keys.isDescribed then
+                    # Where it may look; not in what needs it.
+                    filter (name: !(leadsBack name)) named
+                  else if cyclic == [ ] then
+                    named
+                  else
+                    throw ''
+                      ${_place}: `${entry.package}`: expected dependencies that do not need it themselves, found ${_quoted cyclic}
+                      Potential solutions:
+                      - leave one of the two out: `overrides.${entry.package} = keys: { dependencies = [ … ]; }`
+                      - let the library be found at run time: `overrides.${entry.package}.allowedMissing = [ "SONAME" ]`'';
+                change =
+                  key: given:
+                  package siblings entry (
+                    changes // { ${key} = if isFunction given then given changes.${key} else changes.${key} // given; }
+                  );
+                overridden =
+                  given:
+                  let
+                    before = changes.made // { inherit (entry) release; };
+                    after = before // (if isFunction given then given before else given);
+                  in
+                  package siblings (entry // { inherit (after) release; }) (
+                    changes // { made = removeAttrs after [ "release" ]; }
+                  );
+              in
+              _make changes.made (
+                entry
+                // {
+                  inherit (keys) outputs features allowedMissing;
+                  inherit (changes) attrs;
+                  dependencies =
+                    _toSet (filter isThere dependencies) found
+                    # Texts, so that nobody chooses another output of them.
+                    // mapAttrs (_: library: "${library}") (
+                      hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing)
+                    );
+                  # Those that no other part of the plan is made of go into it by their names.
+                  keys = removeAttrs keys [
+                    "allowedMissing"
+                    "dependencies"
+                    "features"
+                    "hostLibraries"
+                    "isDescribed"
+                    "outputs"
+                  ] // {
+                    merge = import ./links.nix {
+                      packages = final // siblings;
+                      inherit isThere;
+                    } keys.merge;
+                    dlopen = filter isThere keys.dlopen;
+                    cudaVersion = _cudaVersion;
+                    interpreter = _interpreters.${wanted} or null;
+                    cudaCompat =
+                      if cudaCompat && entry.package != "cuda_compat" && isThere "cuda_compat" then
+                        "${found "cuda_compat"}"
+                      else
+                        null;
+                    capabilities = if cudaCapabilities == [ ] then [ ] else flags.devices;
+                    # Where else it may have to look, for the words about what it does not find.
+                    siblings = if keys.isDescribed then [ ] else filter (name: name != entry.package) undescribed;
+                  };
+                }
+              )
+              // {
+                override = overridden;
+                overridePlan = edit: change "edits" (edits: edits ++ [ edit ]);
+                overrideAttrs = f: change "attrs" (attrs: old: let before = attrs old; in before // f before);
+              };
+
+          # The packages of the set's releases.
+          packages = mapAttrs (
+            name: found:
+            if builtins.length found == 1 then
+              package { } (head found) initial
+            else
+              throw ''
+                ${_place}: `${name}`: expected one product that has it, found ${
+                  _quoted (map (entry: entry.product) found)
+                }
+                Potential solutions:
+                - leave one of them out: `releases.${(head found).product} = null`''
+          ) entries;
+
+          # `cudnn_9_8`. The names follow from labels alone, so no manifest is read for them.
+          versioned = listToAttrs (
+            concatMap (
+              { product, label }:
+              let
+                byMinor = groupBy versionsLib.majorMinor (_selection.labels product);
+                ofMinor =
+                  minor:
+                  let
+                    chosen = _selection.newestOf wanted product byMinor.${minor};
+                  in
+                  map (name: {
+                    name = "${name}_${replaceStrings [ "." ] [ "_" ] minor}";
+                    value =
+                      (released product chosen).${name} or (import ./unsupported.nix {
+                        inherit product;
+                        package = name;
+                        label = chosen;
+                        release = { };
+                        platform = wanted;
+                        variant = null;
+                        reason = "`${name}` of `${product}` `${chosen}`: expected such a package in the release, found none";
+                      });
+                  }) (_selection.packages product label);
+              in
+              if product == "cuda" then [ ] else concatMap ofMinor (attrNames byMinor)
+            ) (_labels wanted)
+          );
+
+          # Overlays find each other's packages in `final`, so one that replaces a package reaches all that need it.
+          base = versioned // packages // {
+            overrideScope = overlay: _scope wanted (overlays ++ [ overlay ]);
+            override =
+              given:
+              _mkCudaPackages overlays (
+                arguments // (if isFunction given then given arguments else given)
+              );
+            byPlatform = _toSet platformsLib.linux (name: _scope name overlays);
+            byRelease = _toSet _selection.products (
+              product: _toSet (_selection.labels product) (released product)
+            );
+            releases = listToAttrs (
+              map ({ product, label }: {
+                name = product;
+                value = label;
+              }) (_labels wanted)
+            );
+            cudaVersion = _cudaVersion;
+            inherit flags;
+            listing = mapAttrs (_: found: _listed (head found)) entries;
+          }
+          // import ./cudatoolkit.nix {
+            inherit system builder;
+            packages = final;
+            isThere = name: final ? ${name} && !(final.${name}.meta.unsupported or false);
+            version = _cudaVersion;
+          };
+          final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
+        in
+        final;
+
+      # What a release has of a package, on whatever platform.
+      _listed =
+        { product, label, release, ... }:
+        {
+          inherit product label;
+          version = release.version or null;
+          license = release.license or null;
+          platforms = listToAttrs (
+            concatMap (
+              name:
+              if !(isAttrs release.${name}) then
+                [ ]
+              else
+                [
+                  {
+                    inherit name;
+                    # A flat archive has no variants.
+                    value =
+                      if release.${name} ? relative_path then
+                        [ ]
+                      else
+                        filter (key: isAttrs release.${name}.${key}) (attrNames release.${name});
+                  }
+                ]
+            ) (attrNames release)
+          );
+        };
     in
-    final;
+    # What is wrong with these is wrong with every package.
+    seq _cudaVersion (seq _platform (_scope _platform overlays));
 in
-_scope _platform [ ]
+_mkCudaPackages [ ]

@@ -12,7 +12,8 @@ let
   shims = import ../shims;
 
   mkCudaPackages = import ./default.nix;
-  make =
+  # A set of all products that have manifests.
+  makeAll =
     args:
     mkCudaPackages (
       {
@@ -22,16 +23,19 @@ let
       }
       // args
     );
+  # A set of CUDA itself, or of the products whose releases are named.
+  make =
+    args: makeAll ({ products = attrNames (args.releases or { cuda = null; }); } // args);
 
-  extras = [
-    "byPlatform"
-    "cudatoolkit"
-    "mkView"
-    "overrideScope"
-    "releases"
-  ];
-  packageNames = set: filter (name: !(elem name extras)) (attrNames set);
-  derivations = set: mapAttrs (_: package: package.drvPath) (removeAttrs set extras);
+  # Packages of releases: a set may have more.
+  supported =
+    set:
+    let
+      found = (import ../lib/sets.nix).supported set;
+    in
+    removeAttrs found (filter (name: !(found.${name} ? product)) (attrNames found));
+  packageNames = set: attrNames (supported set);
+  derivations = set: mapAttrs (_: package: package.drvPath) (supported set);
   dependencies = package: attrNames package.drvAttrs.dependencies;
 
   newest = make { };
@@ -100,7 +104,9 @@ let
     import ./packaging.nix (
       {
         cudaVersion = "12.9.1";
-        features = { };
+        features = _: null;
+        provider = _: null;
+        fixups = { };
         overrides = { };
         isPackage = _: true;
         has = _: true;
@@ -108,6 +114,7 @@ let
       }
       // args
     );
+  keysOfEntry = args: entry: packaging args entry [ ];
   entry =
     package: version: args:
     {
@@ -219,9 +226,7 @@ import ../lib/failures.nix {
         };
       }
       {
-        expr = attrNames (make {
-          releases.cudnn = "9.8.0";
-        });
+        expr = (make { releases.cudnn = "9.8.0"; }).cudnn.drvPath;
         throws = true;
       }
       # A platform that lacks the variant lacks the package; sources need no platform.
@@ -230,6 +235,7 @@ import ../lib/failures.nix {
         expected = [
           "cuda_cudart"
           "cudnn_samples"
+          "cudnn_samples_9_8"
           "driver_assistant"
         ];
       }
@@ -490,8 +496,8 @@ import ../lib/failures.nix {
           (make {
             releases.cudnn = "9.8.0";
             cudaVariant = "cuda11";
-          }).cudnn.drvAttrs ? cudaVersion;
-        expected = false;
+          }).cudnn.drvAttrs.cudaVersion;
+        expected = "11";
       }
       {
         expr = (make { cudaCapabilities = [ "9.0" ]; }).novelty.drvAttrs.capabilities;
@@ -590,7 +596,10 @@ import ../lib/failures.nix {
           shapes.mine = withOrigin;
           variants.mpi = "4";
         });
-        expected = [ "mine" ];
+        expected = [
+          "mine"
+          "mine_1_0"
+        ];
       }
       {
         expr = packageNames (own {
@@ -749,17 +758,19 @@ import ../lib/failures.nix {
       # What only works as a whole stays so.
       {
         expr =
-          (packaging {
-            features.cuda.cuda_nvcc.linux-x86_64.outputs = [
-              "out"
-              "bin"
-            ];
+          (keysOfEntry {
+            features = _: {
+              outputs = [
+                "out"
+                "bin"
+              ];
+            };
           } (entry "cuda_nvcc" "12.9.86" { })).outputs;
         expected = [ "out" ];
       }
       {
         expr =
-          (packaging { overrides.cuda_nvcc.outputs = [ "bin" ]; } (entry "cuda_nvcc" "12.9.86" { })).outputs;
+          (keysOfEntry { overrides.cuda_nvcc.outputs = [ "bin" ]; } (entry "cuda_nvcc" "12.9.86" { })).outputs;
         expected = [
           "out"
           "bin"
@@ -768,7 +779,7 @@ import ../lib/failures.nix {
       # What is opened by name, since which release of CUDA.
       {
         expr =
-          map (cudaVersion: (packaging { inherit cudaVersion; } (entry "libcublas" "12.8.4.1" { })).dlopen)
+          map (cudaVersion: (keysOfEntry { inherit cudaVersion; } (entry "libcublas" "12.8.4.1" { })).dlopen)
             [
               "12.6.3"
               "12.8.0"
@@ -786,7 +797,7 @@ import ../lib/failures.nix {
         # Package, version, CUDA release, platform, variant.
         keysOf =
           package: version: cudaVersion: platform: variant:
-          packaging { inherit cudaVersion; } (entry package version { inherit platform variant; });
+          keysOfEntry { inherit cudaVersion; } (entry package version { inherit platform variant; });
         needed = version: cudaVersion: variant: (keysOf "cudnn" version cudaVersion "linux-x86_64" variant).addNeeded;
         isStatic =
           package: cudaVersion: platform:

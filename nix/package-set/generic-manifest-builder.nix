@@ -46,6 +46,7 @@
     features :: AttrSet | Null,    # what a feature manifest says of it, for the builder to judge
     dependencies :: { ${package} :: Derivation },
     allowedMissing :: [ String ],
+    attrs :: AttrSet -> AttrSet,   # what the derivation's attributes are in the end
     keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
   }
   ```
@@ -151,7 +152,9 @@ in
   features,
   dependencies,
   allowedMissing,
+  attrs,
   keys,
+  ...
 }:
 let
   # Not a judge of values, which the plugin and the builder have: Nix itself needs these three, and its own words about
@@ -214,10 +217,10 @@ let
         ]
     );
 
-  name = "${package}-${platform}-${version}${suffix}";
-  plan = metaLib.guard (isAllowed { inherit (described) pname version meta; }) described (derivation (
+  attributes = attrs (
     {
-      inherit name system allowedMissing;
+      name = "${package}-${platform}-${version}${suffix}";
+      inherit system allowedMissing;
       driverPaths = _driverPaths;
       inherit
         product
@@ -254,7 +257,8 @@ let
         releaseShape = if shape == null then null else "buildableRelease";
       }
     )
-  ));
+  );
+  plan = metaLib.guard (isAllowed { inherit (described) pname version meta; }) described (derivation attributes);
 
   # What every output of the package carries besides Nix's own attributes.
   described = {
@@ -270,7 +274,12 @@ let
       ;
     outputs = sorted;
     pname = package;
-    meta = metaLib.of { inherit package release; };
+    passthru = { };
+    meta = metaLib.of { inherit package release; } // {
+      available = true;
+      broken = false;
+      unsupported = false;
+    };
   };
 
   _output =
@@ -278,7 +287,8 @@ let
     described
     // byOutput
     // {
-      inherit name system;
+      # Also there of what nobody may use.
+      inherit (attributes) name system;
       inherit (plan) drvAttrs;
       inherit (plan.${output})
         drvPath

@@ -1,26 +1,32 @@
 /**
   How a package is made: its outputs, its dependencies, and the keys of its plan that depend on what it is.
 
-  Four sources, each of which has the last word over those before it:
+  Six sources, each of which has the last word over those before it:
 
-  1. `nix/data/packages.json`, a table. A package that does not stand there has only `out`.
+  1. `nix/data/packages.json`, a table. A package that does not stand there has only `out`, and may find libraries in every
+     package of libraries that the table knows.
   2. `fixups/PACKAGE.nix`, a function, for what a table cannot say: what depends on a version or a platform.
-  3. The feature manifest of the package's product, for the outputs. What the table calls `whole` keeps its own: its programs
-     look for their files beside them, so splitting would break it.
-  4. `overrides.PACKAGE` of the user.
+  3. `fixups.PACKAGE` of the user, a function of the same form.
+  4. The feature manifest of the package's product, for the outputs, and for the dependencies if it says which libraries are needed.
+     What the table calls `whole` keeps its own outputs: its programs look for their files beside them, so splitting would break it.
+  5. `overrides.PACKAGE` of the user.
+  6. The edits of `package.overridePlan`.
 
   Non-goals: judging values, which the builder does; names that would be dropped without a word are refused here.
 
   # Inputs
 
   `cudaVersion`
-  : The CUDA release of the set; `null` if it has none.
+  : The CUDA release of the set, perhaps only its first parts; `null` if it has none.
 
   `features`
-  : Feature manifests, as values, by product.
+  : What a feature manifest says of a package: a function from its entry; `null` if there is nothing.
 
-  `overrides`
-  : What the user says of single packages: a set of keys by package, or a function to one from what the other sources say.
+  `provider`
+  : The package that has a library: a function from its soname; `null` if no feature manifest says.
+
+  `fixups`, `overrides`
+  : What the user says of single packages, by package.
 
   `isPackage`
   : Whether a name is that of a package.
@@ -36,11 +42,13 @@
   ```
   {
     cudaVersion :: String | Null,
-    features :: { ${product} :: AttrSet },
+    features :: Entry -> AttrSet | Null,
+    provider :: String -> String | Null,
+    fixups :: { ${package} :: Facts -> Keys -> Keys },
     overrides :: { ${package} :: Keys | (Keys -> Keys) },
     isPackage, has :: String -> Bool,
     driverPaths :: [ String ]
-  } -> Entry -> Keys
+  } -> Entry -> [ Keys | (Keys -> Keys) ] -> Keys
   ```
 
   where `Keys` is
@@ -49,18 +57,24 @@
   {
     outputs :: [ String ],                       # sorted, each once, with `out`
     dependencies, dlopen :: [ String ],          # packages whose libraries are NEEDED, and whose libraries are opened by name
+    hostLibraries :: [ String ],                 # libraries of the host that it can do with; those of `allowedMissing` besides
     allowedMissing, drop, forbiddenTexts :: [ String ],
     addNeeded, patterns :: { ${glob or output} :: [ String ] },
     moves, links :: { ${path} :: String },       # folders to others, links to their texts
     merge :: { ${folder} :: [ { package, output, path :: String } ] }, # folders of other packages that are linked there
     replaceTexts :: { ${glob} :: { ${text} :: String } },
-    features :: AttrSet | Null                   # what the outputs were taken from, for the builder to judge
+    features :: AttrSet | Null,                  # what the outputs were taken from, for the builder to judge
+    isDescribed :: Bool                          # whether anybody has said what it depends on
   }
   ```
+
+  and `Facts` is `{ version, platform, variant, cudaVersion, has, driverPaths, isWheel }`. `hostLibraries = [ "*" ]` is what a package that nobody knows has.
 */
 {
   cudaVersion,
   features,
+  provider,
+  fixups,
   overrides,
   isPackage,
   has,
@@ -70,12 +84,19 @@ let
   inherit (builtins)
     attrNames
     attrValues
+    concatLists
     concatMap
     concatStringsSep
     elem
     filter
+    foldl'
     fromJSON
+    isAttrs
     isFunction
+    isList
+    isString
+    listToAttrs
+    map
     match
     readDir
     readFile
@@ -95,6 +116,7 @@ let
     "dlopen"
     "drop"
     "forbiddenTexts"
+    "hostLibraries"
     "links"
     "merge"
     "moves"
@@ -105,6 +127,17 @@ let
 
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 
+  _unique =
+    names:
+    attrNames (
+      listToAttrs (
+        map (name: {
+          inherit name;
+          value = null;
+        }) names
+      )
+    );
+
   # Without a CUDA release in the set nobody can tell, and one dependency too many does no harm.
   _needed =
     needs:
@@ -113,14 +146,22 @@ let
       let
         need = needs.${name};
       in
-      !(need ? sinceCuda) || cudaVersion == null || versionsLib.atLeast cudaVersion need.sinceCuda
+      !(need ? sinceCuda) || cudaVersion == null || versionsLib.mayBeAtLeast cudaVersion need.sinceCuda
     ) (attrNames needs);
 
-  _ofTable = facts: {
-    outputs = facts.outputs or outputsLib.default;
-    dependencies = _needed (facts.dependencies or { });
-    dlopen = _needed (facts.dlopen or { });
-    allowedMissing = facts.allowedMissing or [ ];
+  # What a package that nobody has described may find its libraries in. None of these can need it, as they are described.
+  _libraries = filter (
+    name: elem "lib" _table.${name}.outputs || _table.${name}.isLibrary or false
+  ) (attrNames _table);
+
+  _ofTable = package: {
+    outputs = _table.${package}.outputs or outputsLib.default;
+    dependencies =
+      if _table ? ${package} then _needed (_table.${package}.dependencies or { }) else _libraries;
+    dlopen = _needed (_table.${package}.dlopen or { });
+    hostLibraries =
+      if _table ? ${package} then _table.${package}.hostLibraries or [ ] else [ "*" ];
+    allowedMissing = _table.${package}.allowedMissing or [ ];
     addNeeded = { };
     patterns = { };
     drop = [ ];
@@ -130,6 +171,7 @@ let
     moves = { };
     replaceTexts = { };
     features = null;
+    isDescribed = _table ? ${package};
   };
 
   # Wheels of the same packages hold less.
@@ -141,32 +183,69 @@ let
     in
     match ".*[.]whl" (archive.relative_path or "") != null;
 
+  _facts = entry: {
+    inherit (entry.release) version;
+    inherit (entry) platform variant;
+    inherit cudaVersion has driverPaths;
+    isWheel = _isWheel entry;
+  };
+
   _fixup =
     entry: keys:
     let
       file = "${entry.package}.nix";
     in
     if _fixups ? ${file} then
-      keys
-      // import (./fixups + "/${file}") {
-        inherit (entry.release) version;
-        inherit (entry) platform variant;
-        inherit cudaVersion has driverPaths;
-        isWheel = _isWheel entry;
-      } keys
+      keys // import (./fixups + "/${file}") (_facts entry) keys
     else
       keys;
 
+  _fixupOfUser =
+    entry: keys:
+    if fixups ? ${entry.package} then
+      _edit "fixups.${entry.package}" keys (fixups.${entry.package} (_facts entry))
+    else
+      keys;
+
+  # Sonames, whether they are listed for the package or for each folder of libraries in it.
+  _sonames =
+    found:
+    if isList found then
+      filter isString found
+    else if isAttrs found then
+      concatLists (map (folder: filter isString found.${folder}) (filter (folder: isList found.${folder}) (attrNames found)))
+    else
+      [ ];
+
   # All that is told apart is the package: an entry of a feature manifest has no variants.
   _withFeatures =
-    facts: entry: keys:
+    entry: keys:
     let
-      found = features.${entry.product}.${entry.package}.${entry.platform} or null;
+      found = features entry;
+      isWhole = _table.${entry.package}.whole or false;
+      # Who has the libraries that it says it needs. With all of them known a package need not look anywhere else.
+      providers = _unique (
+        filter (name: name != null && name != entry.package) (
+          map provider (_sonames (found.neededLibs or null))
+        )
+      );
+      needed =
+        if found == null || !(found ? neededLibs) then
+          { }
+        else
+          {
+            dependencies =
+              if _table ? ${entry.package} then _unique (keys.dependencies ++ providers) else providers;
+            isDescribed = true;
+          };
     in
-    if found == null || facts.whole or false then
+    if found == null then
       keys
+    else if isWhole then
+      keys // needed
     else
       keys
+      // needed
       // {
         outputs = outputsLib.fromFeatures found;
         features = { inherit (found) outputs; };
@@ -179,18 +258,17 @@ let
       Potential solutions:
       - ${solution}'';
 
-  _override =
-    package: keys:
+  # Keys with what `given` says in their place.
+  _edit =
+    place: keys: given:
     let
-      place = "overrides.${package}";
-      given = overrides.${package} or { };
-      override = if isFunction given then given keys else given;
-      unknownKeys = filter (key: !(elem key _keys)) (attrNames override);
-      unknownOutputs = filter (name: !(elem name outputsLib.order)) (override.outputs or [ ]);
-      unknownPackages = filter (name: !(isPackage name)) (
-        (override.dependencies or [ ])
-        ++ (override.dlopen or [ ])
-        ++ concatMap (map (source: source.package)) (attrValues (override.merge or { }))
+      edit = if isFunction given then given keys else given;
+      unknownKeys = filter (key: !(elem key _keys)) (attrNames edit);
+      unknownOutputs = filter (name: !(elem name outputsLib.order)) (edit.outputs or [ ]);
+      unknownPackages = filter (name: !(elem name keys.dependencies) && !(isPackage name)) (
+        (edit.dependencies or [ ])
+        ++ (edit.dlopen or [ ])
+        ++ concatMap (map (source: source.package)) (attrValues (edit.merge or { }))
       );
     in
     if unknownKeys != [ ] then
@@ -201,11 +279,17 @@ let
       _refuse place "packages of the set as dependencies" unknownPackages
         "add the product that has the package to `releases`, or the package itself with `overrideScope`"
     else
-      keys // (if override ? outputs then { features = null; } else { }) // override;
+      keys
+      // (if edit ? outputs then { features = null; } else { })
+      // (if edit ? dependencies then { isDescribed = true; } else { })
+      // edit;
+
+  _override =
+    package: keys: _edit "overrides.${package}" keys (overrides.${package} or { });
 in
-entry:
+entry: edits:
 let
-  facts = _table.${entry.package} or { };
-  keys = _override entry.package (_withFeatures facts entry (_fixup entry (_ofTable facts)));
+  described = _withFeatures entry (_fixupOfUser entry (_fixup entry (_ofTable entry.package)));
+  keys = foldl' (_edit "${entry.package}.overridePlan") (_override entry.package described) edits;
 in
 keys // { outputs = outputsLib.sort ([ "out" ] ++ keys.outputs); }

@@ -73,6 +73,8 @@ pub struct Extras {
     pub forbidden_texts: Vec<String>,
     /// The devices (`9.0`) that every file with device code must serve.
     pub capabilities: Vec<String>,
+    /// Packages of the set that are no dependencies, although they might have what this one needs: for messages only.
+    pub siblings: Vec<String>,
     /// Folders of the archive, and where they go before all else is laid out; `None` is the top.
     pub moves: Vec<(RelPath, Option<RelPath>)>,
     /// Links to make (as laid out) and their texts: absolute, or a path that starts in the link's own folder.

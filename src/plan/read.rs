@@ -39,11 +39,11 @@ static BUILDABLE_PLAN: Record = Record {
     law: None,
 };
 
-static FIELDS: [Field; 47] = fields(Rule::record(&REDISTRIB_RELEASE));
-static BUILDABLE_FIELDS: [Field; 47] = fields(Rule::record(&BUILDABLE_RELEASE));
+static FIELDS: [Field; 48] = fields(Rule::record(&REDISTRIB_RELEASE));
+static BUILDABLE_FIELDS: [Field; 48] = fields(Rule::record(&BUILDABLE_RELEASE));
 
 /// A plan's keys: our own, then those with which Nix itself is told how to build.
-const fn fields(release: Rule) -> [Field; 47] {
+const fn fields(release: Rule) -> [Field; 48] {
     [
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
         required("product", Rule::text(&NAME)),
@@ -68,6 +68,7 @@ const fn fields(release: Rule) -> [Field; 47] {
         optional("drop", Rule::list(&A_GLOB)),
         optional("forbiddenTexts", Rule::list(&A_FORBIDDEN)),
         optional("capabilities", Rule::list(&A_CAPABILITY)),
+        optional("siblings", Rule::list(&A_NAME)),
         optional("moves", Rule::record(&MOVES)),
         optional("links", Rule::record(&LINKS)),
         optional("merge", Rule::record(&MERGE)),
@@ -620,6 +621,7 @@ fn extras_of(root: Node<'_, '_>) -> Option<Extras> {
         drop: globs(&list("drop")?)?,
         forbidden_texts: list("forbiddenTexts")?,
         capabilities: list("capabilities")?,
+        siblings: list("siblings")?,
         moves: pairs(root, "moves")?
             .into_iter()
             .map(|(from, to)| Some((RelPath::new(&from).ok()?, RelPath::new(&to).ok())))
@@ -976,7 +978,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
         insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @"
         plan.json:1:1: expected the key `driverPaths`, found an object without it
-        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `drop`, `forbiddenTexts`, `capabilities`, `moves`, `links`, `merge`, `replaceTexts`, `checks`, `outputs`, found `driverPath`
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `drop`, `forbiddenTexts`, `capabilities`, `siblings`, `moves`, `links`, `merge`, `replaceTexts`, `checks`, `outputs`, found `driverPath`
         hint: did you mean `driverPaths`
         ");
         insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
@@ -1108,7 +1110,7 @@ mod tests {
         let text = extra(
             r#""cudaVersion": "12.9.1", "interpreter": "/nix/store/g/lib/ld.so.2", "cudaCompat": "/nix/store/c",
   "dlopen": ["libcublas"], "addNeeded": {"lib/libx.so.*": ["liby.so.1"]}, "patterns": {"lib": ["nvvm/lib64/**"]}, "drop": ["python/*.whl"],
-  "forbiddenTexts": ["/usr/"], "capabilities": ["9.0", "12.1"]"#,
+  "forbiddenTexts": ["/usr/"], "capabilities": ["9.0", "12.1"], "siblings": ["libnew"]"#,
         );
         let Extras {
             cuda_version,
@@ -1120,6 +1122,7 @@ mod tests {
             drop,
             forbidden_texts,
             capabilities,
+            siblings,
             ..
         } = read(text.as_bytes(), ".attrs.json", None).unwrap().extras;
         assert_eq!(
@@ -1132,7 +1135,13 @@ mod tests {
             (dlopen, forbidden_texts),
             (vec!["libcublas".to_owned()], vec!["/usr/".to_owned()])
         );
-        assert_eq!(capabilities, ["9.0", "12.1"]);
+        assert_eq!(
+            (capabilities, siblings),
+            (
+                vec!["9.0".to_owned(), "12.1".to_owned()],
+                vec!["libnew".to_owned()]
+            )
+        );
         let path = |path| RelPath::new(path).unwrap();
         assert!(add_needed[0].0.matches(&path("lib/libx.so.1")));
         assert_eq!(add_needed[0].1, ["liby.so.1"]);
@@ -1143,7 +1152,7 @@ mod tests {
         let wrong = extra(
             r#""cudaVersion": "12.x", "interpreter": "ld.so", "cudaCompat": "/a:b", "dlopen": ["libcudart"],
   "addNeeded": {"lib/[x": ["a/b"]}, "patterns": {"lib": ["{a"], "libs": []}, "forbiddenTexts": ["/us"],
-  "capabilities": ["9.0a", "09.0", "9"]"#,
+  "capabilities": ["9.0a", "09.0", "9"], "siblings": ["-x"]"#,
         );
         insta::assert_snapshot!(refusal(&wrong), @r#"
         plan.json:10:18: `cudaVersion`: expected a version of digits and dots, found `12.x`
@@ -1158,6 +1167,7 @@ mod tests {
         plan.json:12:20: `capabilities[0]`: expected a CUDA capability such as `9.0`, found `9.0a`
         plan.json:12:28: `capabilities[1]`: expected a CUDA capability such as `9.0`, found `09.0`
         plan.json:12:36: `capabilities[2]`: expected a CUDA capability such as `9.0`, found `9`
+        plan.json:12:55: `siblings[0]`: expected a name of letters, digits, `_`, `-`, `.` and `+`, not starting with `.` or `-`, found `-x`
         "#);
         insta::assert_snapshot!(refusal(&extra(r#""dlopen": ["libcublas", "libcudart"]"#)), @"plan.json:10:13: `dlopen`: expected names of `dependencies` only, found `libcudart`");
     }

@@ -594,9 +594,41 @@ fn remedy(plan: &Plan, machine: Abi, soname: &str, other_machines: &[Abi]) -> St
             format!("{shown} should be in this package, but is not")
         }
         Some(package) => format!("{shown} is in `{package}`: add that package to `dependencies`"),
-        None => format!(
-            "add the package that has {shown} to `dependencies`, or the name to `allowedMissing` if hosts have it"
-        ),
+        None => match likely_siblings(&plan.extras.siblings, soname).as_slice() {
+            [] => format!(
+                "add the package that has {shown} to `dependencies`, or the name to `allowedMissing` if hosts have it"
+            ),
+            [first, rest @ ..] => {
+                let others: Vec<String> = rest.iter().map(|name| format!(" or `{name}`")).collect();
+                let package = &plan.package;
+                format!(
+                    "if `{first}`{} has {shown}, write `overrides.{package} = keys: {{ dependencies = keys.dependencies ++ [ \"{first}\" ]; }};`, if hosts have it, add the name to `allowedMissing`",
+                    others.concat()
+                )
+            }
+        },
+    }
+}
+
+/// How many packages a hint names.
+const SHOWN_SIBLINGS: usize = 5;
+
+/// The packages that may have the library `soname`: the one that is called like it, or else all.
+fn likely_siblings<'a>(siblings: &'a [String], soname: &str) -> Vec<&'a str> {
+    let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+    let bare = |name: &str| {
+        name.strip_prefix("lib")
+            .unwrap_or(name)
+            .to_ascii_lowercase()
+    };
+    let named = siblings.iter().find(|name| bare(name) == bare(stem));
+    match named {
+        Some(name) => vec![name],
+        None => siblings
+            .iter()
+            .take(SHOWN_SIBLINGS)
+            .map(String::as_str)
+            .collect(),
     }
 }
 

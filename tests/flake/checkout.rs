@@ -24,7 +24,9 @@ impl Flake {
             "Cargo.lock",
             "build.rs",
             "nix",
+            "plugin",
             "src",
+            "templates",
             "tests/nix",
         ] {
             let target = tree.join(name);
@@ -67,25 +69,37 @@ impl Flake {
         self.dir.path().join("nixpkgs")
     }
 
-    /// The arguments that override both inputs.
-    fn inputs(&self) -> Vec<String> {
+    /// The arguments that override both inputs; those of a flake that has this one as an input `name/`.
+    pub fn inputs(&self, name: &str) -> Vec<String> {
         let path = |path: &Path| format!("path:{}", path.display());
         vec![
             "--override-input".to_owned(),
-            "nixpkgs".to_owned(),
+            format!("{name}nixpkgs"),
             path(&self.dir.path().join("nixpkgs")),
             "--override-input".to_owned(),
-            "manifests".to_owned(),
+            format!("{name}manifests"),
             path(&self.manifests),
         ]
     }
 
     /// Runs `nix SUBCOMMAND... FLAKE#attribute` with both inputs overridden.
     pub fn nix(&self, nix: &Nix, plugin: Plugin, subcommand: &[&str], attribute: &str) -> Ran {
-        run(nix
-            .command("nix", plugin)
+        run(&mut self.command(nix, plugin, subcommand, attribute))
+    }
+
+    /// The command that [`Flake::nix`] runs.
+    pub fn command(
+        &self,
+        nix: &Nix,
+        plugin: Plugin,
+        subcommand: &[&str],
+        attribute: &str,
+    ) -> Command {
+        let mut command = nix.command("nix", plugin);
+        command
             .args(subcommand)
-            .args(self.inputs())
-            .arg(self.attribute(attribute)))
+            .args(self.inputs(""))
+            .arg(self.attribute(attribute));
+        command
     }
 }

@@ -26,11 +26,11 @@ fn nix_tests() -> Vec<PathBuf> {
         .filter(|path| path.to_string_lossy().ends_with(".test.nix"))
         .collect();
     files.sort();
-    assert!(files.len() >= 10, "{files:?}");
+    assert!(files.len() >= 14, "{files:?}");
     files
 }
 
-fn run_nix_tests(nix: &Nix, plugin: Plugin) {
+pub fn run_nix_tests(nix: &Nix, plugin: Plugin) {
     for file in nix_tests() {
         let ran = run(nix
             .command("nix-instantiate", plugin)
@@ -100,7 +100,8 @@ pub fn packages(manifests: &Path, arguments: &str) -> String {
 fn all_drv_paths(manifests: &Path, arguments: &str) -> String {
     format!(
         "builtins.mapAttrs (_: set: builtins.mapAttrs (_: package: package.drvPath) \
-         (removeAttrs set [ \"byPlatform\" \"cudatoolkit\" \"mkView\" \"overrideScope\" \"releases\" ])) ({}).byPlatform",
+         ((import {}/nix {{ }}).lib.supported set)) ({}).byPlatform",
+        root().display(),
         packages(manifests, arguments)
     )
 }
@@ -157,14 +158,24 @@ fn package_sets_evaluate() {
                 .join(product)
                 .join(format!("redistrib_{label}.json")),
         );
-        let arguments = format!("releases.{product} = \"{label}\"; cudaVariant = \"{variant}\";");
+        let arguments = format!(
+            "releases.{product} = \"{label}\"; products = [ \"{product}\" ]; cudaVariant = \"{variant}\";"
+        );
         let found = nix.value(&all_drv_paths(&manifests, &arguments), Plugin::Absent);
         let mut seen = BTreeMap::new();
         for platform in PLATFORMS {
             let place = format!("{product} {label} {variant} {platform}");
-            let set = found[platform].as_object().expect("a set");
+            // Without what has the minor version in its name: it is there twice.
+            let set = found[platform].as_object().expect("a set").iter();
+            let set: BTreeMap<&String, &Value> = set
+                .filter(|(name, _)| manifest[name.as_str()].is_object())
+                .collect();
             let expected = names(&manifest, platform, variant);
-            assert_eq!(set.keys().cloned().collect::<Vec<_>>(), expected, "{place}");
+            assert_eq!(
+                set.keys().copied().cloned().collect::<Vec<_>>(),
+                expected,
+                "{place}"
+            );
             for (name, drv) in set {
                 let drv = drv.as_str().expect("a path").to_owned();
                 assert!(drv.ends_with(".drv"), "{place}: {name}: {drv}");
@@ -198,7 +209,7 @@ fn drv_paths_are_the_same_with_the_plugin() {
         manifests = manifests.display(),
         all = all_drv_paths(
             &manifests,
-            "releases.${product} = label; cudaVariant = \"cuda12\";"
+            "releases.${product} = label; products = [ product ]; cudaVariant = \"cuda12\";"
         ),
     );
     let is_loaded = nix.value("builtins ? cudaRedist", Plugin::Loaded);
@@ -315,7 +326,8 @@ fn shapes_of_users_are_judged_while_nix_evaluates() {
     assert_eq!(with, nix.value(&fine, Plugin::Absent));
     assert_eq!(
         with["linux-x86_64"].as_object().map(|set| set.len()),
-        Some(2)
+        // Each once more with the minor version in its name.
+        Some(4)
     );
 
     for (fields, words) in [
@@ -352,7 +364,7 @@ fn errors_say_what_to_do() {
     };
     let fixtures = root().join("tests/nix");
     let sets = fixtures.join("sets");
-    let cases: [(String, &[&str]); 15] = [
+    let cases: [(String, &[&str]); 24] = [
         (
             packages(
                 &fixtures.join("manifests/twice"),
@@ -377,7 +389,7 @@ fn errors_say_what_to_do() {
             packages(&sets, "releases.cuda = \"12.9\";"),
             &[
                 "cudaRedist.lib.mkCudaPackages: `releases.cuda`: expected the label of a manifest, found `12.9`",
-                "- choose one of: `12.0.1`, `12.9.1`",
+                "- choose one of: `12.9.1`, `12.0.1`",
             ],
         ),
         (
@@ -388,7 +400,13 @@ fn errors_say_what_to_do() {
             ],
         ),
         (
-            packages(&sets, "releases.cudnn = \"9.8.0\";"),
+            format!(
+                "({}).cudnn",
+                packages(
+                    &sets,
+                    "releases.cudnn = \"9.8.0\"; products = [ \"cudnn\" ];"
+                )
+            ),
             &[
                 "cudaRedist.lib.mkCudaPackages: `cudaVariant`: expected a variant",
                 "- say which one: `cudaVariant = \"cuda12\"`",
@@ -402,7 +420,10 @@ fn errors_say_what_to_do() {
             ],
         ),
         (
-            packages(&fixtures.join("own"), "releases.mine = \"1.0\";"),
+            format!(
+                "({}).spread",
+                packages(&fixtures.join("own"), "releases.mine = \"1.0\";")
+            ),
             &[
                 "cudaRedist.lib.mkCudaPackages: `variants.mpi`: expected a variant, because a release comes in several, found none",
                 "- say which one of those that `mpi_variant` lists in its manifest: `variants.mpi = \"1.0\"`",
@@ -443,7 +464,7 @@ fn errors_say_what_to_do() {
             outputs_of(&sets, "overrides.libcublas = { output = [ \"out\" ]; };"),
             &[
                 "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected keys that a package has, found `output`",
-                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `links`, `merge`, `moves`, `outputs`, `patterns`, `replaceTexts`",
+                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `hostLibraries`, `links`, `merge`, `moves`, `outputs`, `patterns`, `replaceTexts`",
             ],
         ),
         (
@@ -468,6 +489,82 @@ fn errors_say_what_to_do() {
             &[
                 "cudaRedist.lib.mkCudaPackages: `interpreters`: expected redist platforms, found `x86_64-linux`",
                 "- choose among: `linux-x86_64`, `linux-sbsa`",
+            ],
+        ),
+        (
+            packages(&sets, "cudaVersion = \"13.0\";"),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `cudaVersion`: expected one that a manifest of CUDA has, found `13.0`",
+                "- choose one of: `12.9.1`, `12.0.1`",
+            ],
+        ),
+        (
+            packages(&sets, "cudaVersion = \"12.0\"; releases.cuda = \"12.9.1\";"),
+            &[
+                "`releases.cuda`: expected a release of CUDA 12.0, as `cudaVersion` says, found `12.9.1`",
+            ],
+        ),
+        (
+            packages(
+                &sets,
+                "products = [ \"cuda\" ]; releases.cudnn = \"9.8.0\";",
+            ),
+            &["`releases`: expected products that are among `products`, found `cudnn`"],
+        ),
+        (
+            packages(&sets, "releaseExpressions.cutensor = { };"),
+            &[
+                "`releaseExpressions`: expected products that have release expressions, found `cutensor`",
+                "- choose among: `cudnn`, `tensorrt`",
+            ],
+        ),
+        (
+            format!(
+                "({}).libcublas",
+                packages(
+                    &sets,
+                    "cudaCapabilities = [ \"6.0\" \"13.7\" \"8.7\" \"9.0a\" ]; releases.cuda = \"12.0.1\";"
+                )
+            ),
+            // All of them in one error.
+            &[
+                "`cudaCapabilities`: expected capabilities for CUDA 12.0.1 on `linux-x86_64`, found 2 that are none:",
+                "`13.7`: expected one of `3.5`, `3.7`,",
+                "`8.7`: expected one that machines of `linux-x86_64` may have, found a Jetson board",
+                "- leave `cudaCapabilities` out to take `6.0`, `6.1`,",
+            ],
+        ),
+        (
+            format!("({}).byPlatform.linux-sbsa.novelty", packages(&sets, "")),
+            &[
+                "cudaRedist.lib.mkCudaPackages: `novelty` of `cuda` `12.9.1`: expected an archive for `linux-sbsa`, found archives for `linux-x86_64`",
+                "- choose another release: `releases.cuda = \"LABEL\"`",
+            ],
+        ),
+        (
+            outputs_of(&sets, "fixups.libcublas = _: _: { drops = [ ]; };"),
+            &["`fixups.libcublas`: expected keys that a package has, found `drops`"],
+        ),
+        (
+            format!(
+                "({}).libcublas",
+                packages(&sets, "hostLibraries.\"lib/libz.so\" = \"/nonexistent\";")
+            ),
+            &[
+                "`hostLibraries`: expected names of libraries such as `libz.so.1` or `libibverbs.so.*`, found `lib/libz.so`",
+            ],
+        ),
+        (
+            format!(
+                "({}).libcublas",
+                packages(
+                    &sets,
+                    "overrides = { libcublas.dependencies = [ \"libcusparse\" ]; libcusparse.dependencies = [ \"libcublas\" ]; };"
+                )
+            ),
+            &[
+                "`libcublas`: expected dependencies that do not need it themselves, found `libcusparse`",
+                "- leave one of the two out: `overrides.libcublas = keys: { dependencies = [ … ]; }`",
             ],
         ),
     ];
@@ -538,11 +635,10 @@ fn flake_has_package_sets() {
     ] {
         assert!(sets.contains(&json!(name)), "{name}: {sets:?}");
     }
-    // The newest patch release of each.
-    assert_eq!(
-        value(&["eval", "--json"], "cudaPackages_12_6.releases"),
-        json!({ "cuda": "12.6.3" })
-    );
+    // The newest patch release of each, and the newest of the others for it.
+    let releases = value(&["eval", "--json"], "cudaPackages_12_6.releases");
+    assert_eq!(releases["cuda"], "12.6.3");
+    assert_eq!(releases["cudnn"], "9.13.0");
     let cases = [
         (
             "cudaPackages_12_9.cuda_cudart",
@@ -580,29 +676,41 @@ fn overlay_adds_package_sets() {
         return;
     };
     let flake = Flake::unbuilt(&shared.join("manifests"));
+    // A nixpkgs for Jetson boards, built on another machine.
     let apply = "overlay:
         let
           platform = system: { inherit system; };
           pkgs = {
             stdenv.buildPlatform = platform \"x86_64-linux\";
             stdenv.hostPlatform = platform \"aarch64-linux\";
+            stdenv.cc.cc = { outPath = \"/nonexistent/gcc\"; lib = \"/nonexistent/gcc-lib\"; };
+            stdenv.cc.bintools.dynamicLinker = \"/nonexistent/ld-linux-aarch64.so.1\";
+            zlib = \"/nonexistent/zlib\";
+            config.cudaCapabilities = [ \"8.7\" ];
             buildPackages.cuda-redist = \"/nonexistent\";
+            callPackage = file: _: file;
             buildPackages.makeSetupHook = { name, substitutions }: file: substitutions // {
               inherit name;
               isThere = builtins.pathExists file;
             };
-            # With what it needs.
-            config.allowUnfreePredicate = package: builtins.elem package.pname [ \"libcublas\" \"cuda_nvrtc\" ];
+            config.allowUnfreePredicate = package: package.pname != \"cuda_cudart\";
           } // overlay pkgs { };
+          inherit (pkgs.cudaRedist.cudaPackages_12_9) cudnn flags libcublas;
           isAllowed = package: (builtins.tryEval package.drvPath).success;
+          server = (overlay (pkgs // { config.allowUnfree = true; }) { }).cudaRedist.cudaPackages_12_9;
         in {
           hook = pkgs.cuda-redist-hook;
-          libcublas = isAllowed pkgs.cudaRedist.cudaPackages_12_9.libcublas;
+          libcublas = isAllowed libcublas;
           cuda_cudart = isAllowed pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart;
           licence = (builtins.head pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart.meta.license).shortName;
           names = builtins.attrNames (overlay pkgs { });
-          name = pkgs.cudaRedist.cudaPackages_12_9.libcublas.name;
-          system = pkgs.cudaRedist.cudaPackages_12_9.libcublas.system;
+          name = libcublas.name;
+          system = libcublas.system;
+          server = server.libcublas.name;
+          inherit (cudnn.drvAttrs) capabilities interpreter;
+          inherit (flags) arches;
+          zlib = cudnn.drvAttrs.dependencies.\"host-libz.so.1\";
+          runtime = cudnn.drvAttrs.dependencies.\"host-libstdc++.so.6\";
         }";
     let ran = flake
         .nix(
@@ -625,9 +733,16 @@ fn overlay_adds_package_sets() {
             "libcublas": true,
             "cuda_cudart": false,
             "licence": "CUDA EULA",
-            "names": ["cuda-redist", "cuda-redist-hook", "cudaRedist"],
-            "name": "libcublas-linux-sbsa-12.9.1.4",
+            "names": ["cuda-redist", "cuda-redist-hook", "cuda-redist-plugin", "cudaRedist"],
+            "name": "libcublas-linux-aarch64-12.9.1.4",
             "system": "x86_64-linux",
+            "server": "libcublas-linux-sbsa-12.9.1.4",
+            // What its configuration says, and what it has of what NVIDIA's files look for on the host.
+            "capabilities": ["8.7"],
+            "arches": ["sm_87", "compute_87"],
+            "interpreter": "/nonexistent/ld-linux-aarch64.so.1",
+            "zlib": "/nonexistent/zlib",
+            "runtime": "/nonexistent/gcc-lib",
         })
     );
 }

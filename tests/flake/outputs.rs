@@ -50,8 +50,7 @@ fn outputs_of_releases(shared: &Path, features: &str) -> String {
            index = lib.manifests.index {manifests};
            described = lib.manifests.indexFeatures {shared}/feature-manifests;
            of = product: label: builtins.mapAttrs (_: set:
-             builtins.mapAttrs (_: package: {{ inherit (package) outputs drvPath; }})
-               (removeAttrs set [ \"byPlatform\" \"cudatoolkit\" \"mkView\" \"overrideScope\" \"releases\" ]))
+             builtins.mapAttrs (_: package: {{ inherit (package) outputs drvPath; }}) (lib.supported set))
              ({set}).byPlatform;
          in builtins.mapAttrs (product: builtins.mapAttrs (label: _: of product label)) described",
         root = root().display(),
@@ -59,7 +58,7 @@ fn outputs_of_releases(shared: &Path, features: &str) -> String {
         manifests = shared.join("manifests").display(),
         set = packages(
             Path::new("index"),
-            &format!("releases.${{product}} = label; cudaVariant = \"cuda12\"; {features}")
+            &format!("releases.${{product}} = label; products = [ product ]; cudaVariant = \"cuda12\"; {features}")
         ),
     )
 }

@@ -92,8 +92,13 @@ impl Nix {
             .expect(1)
             .stderr
             .replace(self.path().to_str().unwrap(), "DIR");
-        let message = said.split("\n\n").next().unwrap_or_default();
-        message.trim_end().trim_start_matches("error: ").to_owned()
+        // Newer ones tell first what was being evaluated, each in a paragraph.
+        let start = said
+            .match_indices("error: ")
+            .filter(|(at, _)| matches!(said[..*at].rsplit('\n').next(), Some("" | "       ")))
+            .last();
+        let message = start.map_or(said.as_str(), |(at, word)| &said[at + word.len()..]);
+        message.split("\n\n").next().unwrap().trim_end().to_owned()
     }
 }
 

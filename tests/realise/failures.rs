@@ -51,6 +51,22 @@ fn all_missing_libraries_are_named_with_the_files_that_need_them() {
     ");
     assert_eq!(package.made(), [""; 0]);
 
+    // With packages beside it that nobody has described, what to write.
+    for (siblings, words) in [
+        (
+            serde_json::json!(["libnew", "librdmacm"]),
+            "hint: if `librdmacm` has `librdmacm.so.1`, write `overrides.libcusolver = keys: { dependencies = keys.dependencies ++ [ \"librdmacm\" ]; };`, if hosts have it",
+        ),
+        (
+            serde_json::json!(["libnew", "other"]),
+            "hint: if `libnew` or `other` has `librdmacm.so.1`, write `overrides.libcusolver = keys: { dependencies = keys.dependencies ++ [ \"libnew\" ]; };`",
+        ),
+    ] {
+        package.plan["siblings"] = siblings;
+        let said = package.realise().expect(1).stderr;
+        assert!(said.contains(words), "{said}");
+    }
+
     package.plan["allowedMissing"] = serde_json::json!(["librdmacm.so.1", "libcublas.so.12"]);
     package.realise().expect(0);
     assert_eq!(

@@ -42,12 +42,16 @@ pub fn large_wheels(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
     wheels_in(test, "large", prefix)
 }
 
-fn wheels_in(test: &str, set: &str, prefix: &str) -> Option<Vec<PathBuf>> {
+/// The folder where the scripts keep what they download.
+pub fn cache() -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let cache = variable("CUDA_REDIST_CACHE")
+    variable("CUDA_REDIST_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("cuda-redist")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/cuda-redist")));
-    let mut wheels: Vec<PathBuf> = cache
+        .or_else(|| Some(variable("HOME")?.join(".cache/cuda-redist")))
+}
+
+fn wheels_in(test: &str, set: &str, prefix: &str) -> Option<Vec<PathBuf>> {
+    let mut wheels: Vec<PathBuf> = cache()
         .and_then(|cache| std::fs::read_dir(cache.join("wheels").join(set)).ok())
         .into_iter()
         .flatten()
@@ -112,6 +116,9 @@ const MAY_BE_SKIPPED: &[&str] = &[
     "gpu::without_a_gpu_it_says_so",
     // Rust's libraries for aarch64, which rustup may not be able to get.
     "two_machines_make_the_same",
+    // A mirror of Debian need not have the suite.
+    "flake::static_nix::trixie",
+    "flake::static_nix::sid",
     // 200 MB: `scripts/wheels large-cutensor`.
     "elf::cost::cutensor_is_edited_by_few_bytes",
 ];
@@ -136,6 +143,24 @@ pub fn skip(test: &str, why: &str) {
         MAY_BE_SKIPPED.contains(&test)
             || std::env::var_os("STRICT").is_none_or(|value| value != "1"),
         "STRICT: {test} was skipped: {why}"
+    );
+}
+
+/// Compares `found` with the golden file at `path` below the checkout; with `UPDATE_GOLDEN=1` it is written anew instead.
+#[track_caller]
+pub fn golden(path: &str, found: &str) {
+    let file = root().join(path);
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        std::fs::create_dir_all(file.parent().expect("below the checkout")).expect("a folder");
+        std::fs::write(&file, found).expect("the golden file is written");
+        return;
+    }
+    let golden = std::fs::read_to_string(&file).unwrap_or_default();
+    let mut lines = golden.lines().zip(found.lines()).enumerate();
+    let differs = lines.find(|(_, (golden, found))| golden != found);
+    assert!(
+        golden == found,
+        "{path}: {differs:?} (line, golden, found); UPDATE_GOLDEN=1 writes it anew"
     );
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Ran, dir, plugin_file, run, tool};
+use super::{Ran, cache, dir, plugin_file, run, skip, tool};
 
 /// Whether an evaluation has the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Plugin {
 pub struct Nix {
     dir: tempfile::TempDir,
     settings: String,
+    /// The folder of its programs, where they are not those of the `PATH`.
+    programs: Option<PathBuf>,
     /// What [`Plugin::Loaded`] loads.
     pub plugin: PathBuf,
 }
@@ -32,8 +34,25 @@ impl Nix {
                 "experimental-features = nix-command flakes\nsubstituters =\nbuild-users-group =\n\
                        sandbox = true\nsandbox-fallback = false\nflake-registry =\n"
                     .to_owned(),
+            programs: None,
             plugin: plugin_file(),
         })
+    }
+
+    /// The same store and settings for the Nix of a later suite of Debian, as `scripts/static-nix` keeps it; `None` (after a visible
+    /// skip of `test`) where it does not.
+    pub fn of_suite(mut self, test: &str, suite: &str) -> Option<Nix> {
+        let programs = cache()?.join("static-nix").join(suite).join("bin");
+        if !programs.join("nix").is_file() {
+            skip(
+                test,
+                &format!("no Nix of {suite} in the cache (`scripts/static-nix {suite}`)"),
+            );
+            return None;
+        }
+        self.programs = Some(programs);
+        // Debian's has a shell there that the host need not have.
+        Some(self.with("sandbox-paths ="))
     }
 
     /// One more line of `nix.conf`; it wins over earlier ones.
@@ -56,7 +75,10 @@ impl Nix {
     /// A command of Nix (`nix`, `nix-instantiate`, ...) in this store.
     pub fn command(&self, program: &str, plugin: Plugin) -> Command {
         let own = self.path("own");
-        let mut command = Command::new(program);
+        let mut command = match &self.programs {
+            Some(programs) => Command::new(programs.join(program)),
+            None => Command::new(program),
+        };
         command.current_dir(self.folder());
         for (variable, folder) in [
             ("NIX_STORE_DIR", "store"),

@@ -19,7 +19,7 @@
 keys:
 let
   rpath = builtins.concatStringsSep "" (map (path: " -Wl,-rpath,${path}") driverPaths);
-  since = version: cudaVersion != null && (import ../../lib/versions.nix).atLeast cudaVersion version;
+  since = version: cudaVersion != null && (import ../../lib/versions.nix).mayBeAtLeast cudaVersion version;
   includes = package: path: [
     {
       inherit package path;

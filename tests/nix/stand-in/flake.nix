@@ -13,6 +13,7 @@
           [
             "x86_64-linux"
             "aarch64-linux"
+            "powerpc64le-linux"
           ]
       );
     };
