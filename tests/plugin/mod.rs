@@ -3,6 +3,8 @@
 mod check;
 mod differential;
 mod loader;
+mod purity;
+
 mod read_features_and_releases;
 mod read_manifest;
 mod verify_file;
