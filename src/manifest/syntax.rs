@@ -26,10 +26,14 @@ fn about(code: &'static str, file: &str, expected: String, found: String) -> Dia
     }
 }
 
-/// `text` as characters, if it is short enough to be numbered.
+/// The longest text that is read: a thousand times NVIDIA's largest. Nobody can stop the judge while it reads, so it must be done
+/// within a second; and with it a text's places can be numbered in 32 bits.
+const MOST_BYTES: usize = 64 << 20;
+
+/// `text` as characters, if it is not too long.
 pub(super) fn utf8<'t>(text: &'t [u8], file: &str) -> Result<&'t str, Box<Diagnostic>> {
-    if u32::try_from(text.len()).is_err() {
-        let expected = "a text of less than 4 GiB".to_owned();
+    if text.len() > MOST_BYTES {
+        let expected = format!("a text of at most {MOST_BYTES} bytes");
         let found = format!("{} bytes", text.len());
         return Err(about("size", file, expected, found).into());
     }
