@@ -2,8 +2,10 @@
 
 mod check;
 mod differential;
+mod hardness;
 mod loader;
 mod purity;
+mod random;
 
 mod read_features_and_releases;
 mod read_manifest;
