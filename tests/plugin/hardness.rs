@@ -76,8 +76,16 @@ fn results_are_the_same_when_garbage_is_collected_at_every_allocation() {
                 .args(["--eval", "--strict", "--json", "--read-write-mode"])
                 .arg(file);
             if let Some(collector) = collector {
+                // Behind what `scripts/sanitize` may have there already.
+                let preloaded = command.get_envs().find(|(name, _)| *name == "LD_PRELOAD");
+                let mut all = preloaded
+                    .and_then(|(_, value)| value)
+                    .unwrap_or_default()
+                    .to_owned();
+                all.push(" ");
+                all.push(collector);
                 command
-                    .env("LD_PRELOAD", collector)
+                    .env("LD_PRELOAD", all)
                     // A small heap is collected sooner.
                     .env("GC_INITIAL_HEAP_SIZE", "1000000");
             }
