@@ -90,7 +90,7 @@ impl<'t> Tape<'t> {
     ///
     /// # Errors
     /// Rejected: bytes that are not UTF-8, text that is not one JSON value, more than 127 levels of nesting, a text of
-    /// more than 64 MiB. Each with file, line and column.
+    /// more than [`super::MOST_BYTES`]. Each with file, line and column.
     pub fn parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
         Tape::try_parse(text, file).map_err(|diagnostic| Error::from(*diagnostic))
     }
