@@ -17,7 +17,8 @@ let
       let
         value = set.${name};
       in
-      isAttrs value && value.type or null == "derivation" && passes (value.meta.unsupported or false)
+      # A view of packages is none of them.
+      isAttrs value && value.type or null == "derivation" && value ? package && passes (value.meta.unsupported or false)
     ) (attrNames set);
 in
 {

@@ -43,8 +43,11 @@
   : Release expressions of cuDNN and TensorRT, for releases that no manifest lists: a folder with `cudnn.json` or `tensorrt.nix` in it, or
     a set, `{ cudnn = ./cudnn.json; }`, in which the releases by platform may also be a value. `lib.shims` makes manifests of them.
 
+  `targetSystem`
+  : The Nix system that the packages are for; without it `system`.
+
   `platform`
-  : The redist platform that the packages are for. Without it the one of `system`; of an aarch64 machine that is `linux-aarch64`
+  : The redist platform that the packages are for. Without it the one of `targetSystem`; of an aarch64 machine that is `linux-aarch64`
     if one of `cudaCapabilities` is of a Jetson board that `linux-sbsa` does not serve.
 
   `cudaVariant`
@@ -83,7 +86,7 @@
     `lib.hostLibraries pkgs`. Without them `nix/data/packages.json` says which ones a package may look for on the host.
 
   `fixups`
-  : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion }: keys: {
+  : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion, ... }: keys: {
     drop = [ "lib/*_static.a" ]; }; }`. Names that no release has are fine: a fixup is for whoever has the package.
 
   `overrides`
@@ -91,8 +94,16 @@
     without it, `{ cudnn = keys: { dlopen = keys.dlopen ++ [ "libnvjitlink" ]; }; }`. The keys are `outputs`, `patterns` (which
     paths go to an output, before the builder's own patterns), `dependencies` and `dlopen` (packages whose libraries are
     needed, or opened by name), `hostLibraries` (those of the argument that it gets), `addNeeded` (libraries that files need
-    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out) and `forbiddenTexts` (what no file but a
-    licence may contain, such as `"/usr/"`).
+    besides what they say), `allowedMissing`, `drop` (globs of paths that are left out), `forbiddenTexts` (what no file but a
+    licence may contain, such as `"/usr/"`), `moves` (folders of the archive, and where they go; `""` is the top), `links` (paths,
+    and the texts of the links to make there), `merge` (folders, and those of other packages whose content is linked there:
+    `{ include = [ { package = "cuda_crt"; output = "include"; path = "include"; } ]; }`) and `replaceTexts` (globs of files, and what
+    is replaced in them: `{ "share/pkgconfig/x.pc"."-lx" = "-lx -ly"; }`).
+
+  `isAllowed`
+  : Whether a package, of which `pname`, `version` and `meta` are given, may be used; one that may not throws when its derivation is
+    asked for. Without it all are: whose terms apply is said in `docs/licences.md`. The overlay asks the configuration of nixpkgs
+    (`allowUnfree`).
 
   # Type
 
@@ -107,9 +118,13 @@
     releases :: { ${product} :: String },
     cudaVersion :: String | Null,
     flags :: AttrSet,
-    listing :: { ${package} :: AttrSet }
+    listing :: { ${package} :: AttrSet },
+    cudatoolkit :: Derivation,
+    mkView :: AttrSet -> Derivation
   }
   ```
+
+  `cudatoolkit` is the Toolkit in one folder, `mkView` makes such folders of other packages (`cudatoolkit.nix` beside this file).
 
   Every package of the set's releases is there, under NVIDIA's name. One that the platform or the CUDA release does not have is a
   value that says so (`meta.unsupported`, `reason`) and refuses only to be built; `lib.supported SET` has the others.
@@ -165,6 +180,7 @@ let
     match
     replaceStrings
     seq
+    toString
     zipAttrsWith
     ;
 
@@ -189,6 +205,7 @@ let
       cudaVersion ? null,
       products ? null,
       shapes ? { },
+      targetSystem ? system,
       platform ? null,
       cudaVariant ? null,
       variants ? { },
@@ -203,6 +220,7 @@ let
       hostLibraries ? { },
       fixups ? { },
       overrides ? { },
+      isAllowed ? _: true,
     }@arguments:
     let
       _ofCatalog = {
@@ -241,7 +259,7 @@ let
       _platform =
         if platform == null then
           capabilitiesLib.platformOf {
-            inherit system;
+            system = targetSystem;
             cudaVersion = _cudaVersion;
             capabilities = cudaCapabilities;
           }
@@ -264,7 +282,7 @@ let
             ${_place}: `platform`: expected a redist platform, found `${platform}`
             Potential solutions:
             - choose one of: ${_quoted platformsLib.linux}
-            - leave it out to take the one of `system`'';
+            - leave it out to take the one of `targetSystem`'';
 
       # A name that nobody knows would leave programs without a loader without a word.
       _interpreters =
@@ -318,6 +336,7 @@ let
           builder
           mirror
           driverPaths
+          isAllowed
           ;
       };
 
@@ -402,6 +421,9 @@ let
             inherit fixups;
             overrides = _overrides;
             isPackage = name: final ? ${name} || _isListed name;
+            has =
+              name: if entries ? ${name} then (head entries.${name}).reason == null else final ? ${name};
+            driverPaths = map toString driverPaths;
           };
 
           # Package to all that it leads to by its dependencies, itself only if they lead back.
@@ -516,6 +538,10 @@ let
                     "isDescribed"
                     "outputs"
                   ] // {
+                    merge = import ./links.nix {
+                      packages = final // siblings;
+                      inherit isThere;
+                    } keys.merge;
                     dlopen = filter isThere keys.dlopen;
                     cudaVersion = _cudaVersion;
                     interpreter = _interpreters.${wanted} or null;
@@ -600,6 +626,12 @@ let
             cudaVersion = _cudaVersion;
             inherit flags;
             listing = mapAttrs (_: found: _listed (head found)) entries;
+          }
+          // import ./cudatoolkit.nix {
+            inherit system builder;
+            packages = final;
+            isThere = name: final ? ${name} && !(final.${name}.meta.unsupported or false);
+            version = _cudaVersion;
           };
           final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
         in

@@ -27,7 +27,13 @@ let
   make =
     args: makeAll ({ products = attrNames (args.releases or { cuda = null; }); } // args);
 
-  inherit (import ../lib/sets.nix) supported unsupported;
+  # Packages of releases: a set may have more.
+  supported =
+    set:
+    let
+      found = (import ../lib/sets.nix).supported set;
+    in
+    removeAttrs found (filter (name: !(found.${name} ? product)) (attrNames found));
   packageNames = set: attrNames (supported set);
   derivations = set: mapAttrs (_: package: package.drvPath) (supported set);
   dependencies = package: attrNames package.drvAttrs.dependencies;
@@ -103,6 +109,8 @@ let
         fixups = { };
         overrides = { };
         isPackage = _: true;
+        has = _: true;
+        driverPaths = [ ];
       }
       // args
     );

@@ -23,10 +23,13 @@
   `driverPaths`
   : Where the driver's libraries will be found; these come first in every RUNPATH.
 
+  `isAllowed`
+  : Whether a package (`pname`, `version`, `meta`) may be used. Of one that may not, all can be looked at save its derivation.
+
   # Type
 
   ```
-  { system, builder, mirror, driverPaths } -> Entry -> Derivation
+  { system, builder, mirror, driverPaths, isAllowed } -> Entry -> Derivation
   ```
 
   where an `Entry` is
@@ -53,6 +56,7 @@
   builder,
   mirror,
   driverPaths,
+  isAllowed,
 }:
 let
   inherit (builtins)
@@ -71,6 +75,7 @@ let
 
   sources = import ../lib/sources.nix;
   outputsLib = import ../lib/outputs.nix;
+  metaLib = import ./meta.nix;
 
   # Exactly the manifest's own fields: with the plugin an archive has a `hash`, too, and the derivation must be the
   # same without it.
@@ -212,7 +217,7 @@ let
         ]
     );
 
-  plan = derivation (attrs (
+  attributes = attrs (
     {
       name = "${package}-${platform}-${version}${suffix}";
       inherit system allowedMissing;
@@ -252,7 +257,8 @@ let
         releaseShape = if shape == null then null else "buildableRelease";
       }
     )
-  ));
+  );
+  plan = metaLib.guard (isAllowed { inherit (described) pname version meta; }) described (derivation attributes);
 
   # What every output of the package carries besides Nix's own attributes.
   described = {
@@ -269,8 +275,7 @@ let
     outputs = sorted;
     pname = package;
     passthru = { };
-    meta = {
-      description = release.name;
+    meta = metaLib.of { inherit package release; } // {
       available = true;
       broken = false;
       unsupported = false;
@@ -278,17 +283,19 @@ let
   };
 
   _output =
-    name:
+    output:
     described
     // byOutput
     // {
-      inherit (plan) name system drvAttrs;
-      inherit (plan.${name})
-        type
+      # Also there of what nobody may use.
+      inherit (attributes) name system;
+      inherit (plan) drvAttrs;
+      inherit (plan.${output})
         drvPath
         outPath
-        outputName
         ;
+      type = "derivation";
+      outputName = output;
     };
 
   # Nix from 2.9 on builds the output that an attribute stands for only if that was said; else `out`.

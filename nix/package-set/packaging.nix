@@ -31,6 +31,12 @@
   `isPackage`
   : Whether a name is that of a package.
 
+  `has`
+  : Whether a name is that of a package which the platform has.
+
+  `driverPaths`
+  : Where the driver's libraries will be found, strings.
+
   # Type
 
   ```
@@ -40,7 +46,8 @@
     provider :: String -> String | Null,
     fixups :: { ${package} :: Facts -> Keys -> Keys },
     overrides :: { ${package} :: Keys | (Keys -> Keys) },
-    isPackage :: String -> Bool
+    isPackage, has :: String -> Bool,
+    driverPaths :: [ String ]
   } -> Entry -> [ Keys | (Keys -> Keys) ] -> Keys
   ```
 
@@ -53,12 +60,15 @@
     hostLibraries :: [ String ],                 # libraries of the host that it can do with; those of `allowedMissing` besides
     allowedMissing, drop, forbiddenTexts :: [ String ],
     addNeeded, patterns :: { ${glob or output} :: [ String ] },
+    moves, links :: { ${path} :: String },       # folders to others, links to their texts
+    merge :: { ${folder} :: [ { package, output, path :: String } ] }, # folders of other packages that are linked there
+    replaceTexts :: { ${glob} :: { ${text} :: String } },
     features :: AttrSet | Null,                  # what the outputs were taken from, for the builder to judge
     isDescribed :: Bool                          # whether anybody has said what it depends on
   }
   ```
 
-  and `Facts` is `{ version, platform, variant, cudaVersion }`. `hostLibraries = [ "*" ]` is what a package that nobody knows has.
+  and `Facts` is `{ version, platform, variant, cudaVersion, has, driverPaths, isWheel }`. `hostLibraries = [ "*" ]` is what a package that nobody knows has.
 */
 {
   cudaVersion,
@@ -67,11 +77,15 @@
   fixups,
   overrides,
   isPackage,
+  has,
+  driverPaths,
 }:
 let
   inherit (builtins)
     attrNames
+    attrValues
     concatLists
+    concatMap
     concatStringsSep
     elem
     filter
@@ -83,6 +97,7 @@ let
     isString
     listToAttrs
     map
+    match
     readDir
     readFile
     ;
@@ -102,8 +117,12 @@ let
     "drop"
     "forbiddenTexts"
     "hostLibraries"
+    "links"
+    "merge"
+    "moves"
     "outputs"
     "patterns"
+    "replaceTexts"
   ];
 
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
@@ -147,14 +166,28 @@ let
     patterns = { };
     drop = [ ];
     forbiddenTexts = [ ];
+    links = { };
+    merge = { };
+    moves = { };
+    replaceTexts = { };
     features = null;
     isDescribed = _table ? ${package};
   };
 
+  # Wheels of the same packages hold less.
+  _isWheel =
+    entry:
+    let
+      found = entry.release.${entry.platform} or { };
+      archive = if entry.variant == null then found else found.${entry.variant} or { };
+    in
+    match ".*[.]whl" (archive.relative_path or "") != null;
+
   _facts = entry: {
     inherit (entry.release) version;
     inherit (entry) platform variant;
-    inherit cudaVersion;
+    inherit cudaVersion has driverPaths;
+    isWheel = _isWheel entry;
   };
 
   _fixup =
@@ -233,7 +266,9 @@ let
       unknownKeys = filter (key: !(elem key _keys)) (attrNames edit);
       unknownOutputs = filter (name: !(elem name outputsLib.order)) (edit.outputs or [ ]);
       unknownPackages = filter (name: !(elem name keys.dependencies) && !(isPackage name)) (
-        (edit.dependencies or [ ]) ++ (edit.dlopen or [ ])
+        (edit.dependencies or [ ])
+        ++ (edit.dlopen or [ ])
+        ++ concatMap (map (source: source.package)) (attrValues (edit.merge or { }))
       );
     in
     if unknownKeys != [ ] then

@@ -43,12 +43,12 @@ let
       features.cuda."12.9.1" = builtins.mapAttrs (_: entry: { linux-x86_64 = { outputs = [ "lib" ]; } // entry; }) packages;
     };
 
-  # Both give the same derivations but for what is named.
+  # Packages of releases that are others in another set; a set may have more.
   changed =
     left: right:
-    filter (name: (supported left).${name}.drvPath != (supported right).${name}.drvPath) (
-      attrNames (supported left)
-    );
+    filter (
+      name: left.${name} ? product && left.${name}.drvPath != right.${name}.drvPath
+    ) (attrNames (supported left));
   withPlan = package: package.overridePlan { allowedMissing = [ "libz.so.1" ]; };
   hosted =
     args:
@@ -221,8 +221,8 @@ import ../lib/failures.nix {
                   {
                     version,
                     platform,
-                    variant,
                     cudaVersion,
+                    ...
                   }:
                   keys: {
                     drop = keys.drop ++ [ "lib/${platform}-${version}-${cudaVersion}.a" ];

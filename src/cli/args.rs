@@ -85,6 +85,12 @@ pub enum Command {
     Index(IndexArgs),
     /// Carry out a plan: verify, unpack, split into outputs, patch (a derivation's builder)
     Realise(RealiseArgs),
+    /// Merge folders into one, by links: `cudatoolkit` of a package set (a derivation's builder)
+    ///
+    /// The plan (JSON, or a derivation's structured attributes) has `viewVersion` (1) and `trees`, the folders; `leaveOut`, globs of
+    /// paths that are left out, and `links`, single links to make, may be added. Every file of a tree becomes a link to it, and
+    /// nothing is copied; `nix-support` is not taken. Two files for one place are an error, unless they have the same bytes.
+    View(RealiseArgs),
 }
 
 /// Arguments of `check`.
@@ -245,6 +251,27 @@ pub enum ElfCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Set right what linkers left in the RUNPATH of programs that use packages of a set, in place
+    ///
+    /// Folders of stubs give way to the driver's folders. Folders of links (a merged toolkit, nvcc's own) become those in which the
+    /// libraries that the program needs really are. Needed libraries that no entry has are looked for in the library paths. The
+    /// driver's folders stand first where the program needs CUDA. All else stays, in its order; a file that is right already, a
+    /// static program and what is no ELF file is not touched. Prints each file that was changed, with its new RUNPATH.
+    FixRunpath {
+        /// Where the driver's libraries are at run time; may be repeated
+        #[arg(
+            long = "driver-path",
+            value_name = "DIR",
+            default_value = "/run/opengl-driver/lib"
+        )]
+        driver_paths: Vec<String>,
+        /// A folder with libraries that the files may need; may be repeated, the first ones are looked at first
+        #[arg(long = "library-path", value_name = "DIR")]
+        library_paths: Vec<PathBuf>,
+        /// Files, or folders with all files below them
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
     /// Set the program interpreter of ELF files that have one, in place
     SetInterpreter {
         /// The dynamic loader, an absolute path
@@ -353,8 +380,8 @@ Examples:
 
 The archive is compared with the digests and the size in the plan while it is unpacked, split into the outputs, its ELF files are patched in \
 place, and what was made is audited; README.md has the keys of plans. Nothing is left of a plan that fails. Outputs appear when they are \
-complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one. A build that is killed leaves \
-a hidden folder `.cuda-redist-*` beside its outputs, never a part of one.
+complete, `out` last, and are read-only as in Nix's store: `chmod -R u+w DIR` before you remove one. A build that is \
+stopped (Ctrl-C) leaves nothing, one that is killed a hidden folder `.cuda-redist-*` beside its outputs, never a part of one.
 
 stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a terminal what is made and \
 how far it is, else warnings only.

@@ -13,6 +13,7 @@ use super::stdout::{each, exit_code, print, worst};
 use crate::elf::{self, Edit, ElfKind, Facts, Rung, SearchPath, Writing};
 use crate::error::{Error, Problem};
 use crate::fatbin::{self, Architecture, DeviceCode};
+use crate::resolve::{self, Entry, Found, Tree};
 use crate::text;
 
 /// A file that was named is no ELF file.
@@ -46,6 +47,24 @@ pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
             };
             each(files, |file, out| carry_out(&edit, file, out))
         }
+        ElfCommand::FixRunpath {
+            driver_paths,
+            library_paths,
+            paths,
+        } => {
+            let (mut files, mut gravest) = (Vec::new(), None);
+            for path in paths {
+                let found = files_below(path).map(|mut found| files.append(&mut found));
+                gravest = gravest.max(worst(std::iter::once(found)));
+            }
+            let fixed = each(&files, |file, out| {
+                fix(driver_paths, library_paths, file, out)
+            });
+            match gravest {
+                Some(gravest) => exit_code(Some(gravest)),
+                None => fixed,
+            }
+        }
         ElfCommand::SetInterpreter { interpreter, files } => {
             let edit = Edit::interpreter(interpreter);
             each(files, |file, out| carry_out(&edit, file, out))
@@ -64,6 +83,49 @@ fn carry_out(edit: &Edit, file: &Path, out: &mut String) -> Result<(), Error> {
         patched.bytes_written,
         start.elapsed().as_micros(),
         text::printable(&file.display().to_string())
+    );
+    Ok(())
+}
+
+/// The files in `path`; links are not followed.
+fn files_below(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut tree = Tree::read(path)?;
+    if let Some(error) = tree.unreadable.pop() {
+        return Err(error.into());
+    }
+    let is_file = |entry: &&Entry| matches!(entry.found, Found::File);
+    let files = tree.entries.iter().filter(is_file);
+    Ok(files.map(|entry| tree.shown(&entry.path)).collect())
+}
+
+/// Sets the RUNPATH of one file right and says so; what the loader does not look at stays as it is.
+fn fix(
+    driver_paths: &[String],
+    library_paths: &[PathBuf],
+    file: &Path,
+    out: &mut String,
+) -> Result<(), Error> {
+    let Some(facts) = resolve::read(file)?.filter(resolve::is_loadable) else {
+        return Ok(());
+    };
+    let names = resolve::names(file)?;
+    let runpath = resolve::consumer_runpath(&facts, &names, driver_paths, library_paths);
+    let old = facts.runpath.as_deref().or(facts.rpath.as_deref());
+    if old.unwrap_or_default() == runpath {
+        return Ok(());
+    }
+    let edit = match runpath.as_str() {
+        "" => Edit {
+            search_path: SearchPath::Remove,
+            ..Edit::default()
+        },
+        runpath => Edit::runpath(runpath),
+    };
+    elf::edit(file, &edit, Writing::Safely)?;
+    *out = format!(
+        "{}: RUNPATH {}\n",
+        text::printable(&file.display().to_string()),
+        text::printable(&runpath)
     );
     Ok(())
 }

@@ -54,6 +54,7 @@ pub fn run(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Realise(args) => realise::run(&args),
+        Command::View(args) => realise::run_view(&args),
     };
     match outcome {
         Ok(code) => code,

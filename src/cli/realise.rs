@@ -6,15 +6,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use super::args::RealiseArgs;
 use super::log::{Detail, Log};
 use super::stdout::print;
 use crate::error::{Error, Kind, Problem};
 use crate::plan::{self, OutputName};
-use crate::realise::{Event, Staging, realise};
+use crate::realise::{Event, Progress, Staging, realise, view};
 use crate::text;
 
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +78,52 @@ impl Problem for RealiseProblem {
 
 /// Runs the command. By hand the report (in a dry run the tree) goes to stdout; in a derivation it is in the output `out` only.
 pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
+    carry_out(args, |text, place, outputs, staging, progress| {
+        let plan = plan::read(text, place, outputs)?;
+        let stop = stop_on_signals(staging)?;
+        Ok(realise(&plan, staging, &stop, progress)?.to_json())
+    })
+}
+
+/// Runs the command `view`, which differs in what is planned only.
+pub(super) fn run_view(args: &RealiseArgs) -> Result<ExitCode, Error> {
+    carry_out(args, |text, place, outputs, staging, progress| {
+        let plan = plan::read_view(text, place, outputs)?;
+        Ok(view(&plan, staging, progress)?.to_json())
+    })
+}
+
+/// What is set when a signal asks this process to end: hidden folders beside outputs are to be removed first. A second signal
+/// ends it at once. In a derivation Nix removes what is left, and is not made to wait.
+fn stop_on_signals(staging: Staging) -> Result<Arc<AtomicBool>, Error> {
+    let stop = Arc::new(AtomicBool::new(false));
+    if staging == Staging::InPlace {
+        return Ok(stop);
+    }
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        let registered = flag::register_conditional_default(signal, Arc::clone(&stop));
+        registered
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .map_err(|source| RealiseProblem::Io {
+                action: "listen to signals",
+                place: "this process".to_owned(),
+                source,
+            })?;
+    }
+    Ok(stop)
+}
+
+/// Reads the plan's text and has `make` make something of it, which gives back a report.
+fn carry_out(
+    args: &RealiseArgs,
+    make: impl FnOnce(
+        &[u8],
+        &str,
+        Option<BTreeMap<OutputName, PathBuf>>,
+        Staging,
+        Progress<'_>,
+    ) -> Result<String, Error>,
+) -> Result<ExitCode, Error> {
     let outputs = outputs(&args.outputs)?;
     let (file, staging) = match &args.plan {
         Some(file) if args.dry_run => (file.clone(), Staging::Discard),
@@ -90,7 +140,6 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
         place: place.clone(),
         source,
     })?;
-    let plan = plan::read(&text, &place, outputs)?;
 
     let detail = match args.verbose {
         true => Detail::Files,
@@ -99,7 +148,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     let log = Log::for_this_process(detail);
     let started = Instant::now();
     let listed = Mutex::new(String::new());
-    let report = realise(&plan, staging, &|event| match event {
+    let report = make(&text, &place, outputs, staging, &|event| match event {
         Event::Listed(line) => {
             let mut listed = listed.lock().unwrap_or_else(PoisonError::into_inner);
             listed.push_str(line);
@@ -111,7 +160,7 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
     log.event(Event::Note(&format!("cuda-redist: done in {seconds:.2} s")));
     drop(log);
     match staging {
-        Staging::Beside => print(&report.to_json())?,
+        Staging::Beside => print(&report)?,
         Staging::Discard => print(&listed.into_inner().unwrap_or_else(PoisonError::into_inner))?,
         Staging::InPlace => {}
     }

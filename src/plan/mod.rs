@@ -5,6 +5,7 @@ pub mod edits;
 pub mod outputs;
 mod pattern;
 mod read;
+mod view;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +14,10 @@ use std::str::FromStr;
 
 pub use pattern::{Pattern, PatternError, Patterns};
 pub use read::read;
+pub use view::{View, read_view};
 
 use crate::manifest::{Archive, Platform, Version};
+use crate::relpath::RelPath;
 use crate::text;
 
 /// What to do with one archive. Its fields can be read everywhere; only [`read()`] makes one.
@@ -72,6 +75,14 @@ pub struct Extras {
     pub capabilities: Vec<String>,
     /// Packages of the set that are no dependencies, although they might have what this one needs: for messages only.
     pub siblings: Vec<String>,
+    /// Folders of the archive, and where they go before all else is laid out; `None` is the top.
+    pub moves: Vec<(RelPath, Option<RelPath>)>,
+    /// Links to make (as laid out) and their texts: absolute, or a path that starts in the link's own folder.
+    pub links: Vec<(RelPath, String)>,
+    /// Folders (as laid out), and those of other packages whose content is linked there. Absolute.
+    pub merge: Vec<(RelPath, Vec<PathBuf>)>,
+    /// What is replaced in the texts of these paths (as laid out), and by what.
+    pub replace_texts: Vec<(Pattern, Vec<(String, String)>)>,
 }
 
 /// Cannot be made outside of this module: who holds one was judged.

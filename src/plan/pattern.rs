@@ -57,6 +57,12 @@ impl Patterns {
         Patterns(patterns)
     }
 
+    /// Each pattern and its output.
+    pub fn iter(&self) -> impl Iterator<Item = (OutputName, &Pattern)> {
+        let all = self.0.iter();
+        all.flat_map(|(output, patterns)| patterns.iter().map(|pattern| (*output, pattern)))
+    }
+
     /// The outputs that claim `path`, in order.
     pub fn claims(&self, path: &RelPath) -> impl Iterator<Item = OutputName> {
         self.0

@@ -39,11 +39,11 @@ static BUILDABLE_PLAN: Record = Record {
     law: None,
 };
 
-static FIELDS: [Field; 44] = fields(Rule::record(&REDISTRIB_RELEASE));
-static BUILDABLE_FIELDS: [Field; 44] = fields(Rule::record(&BUILDABLE_RELEASE));
+static FIELDS: [Field; 48] = fields(Rule::record(&REDISTRIB_RELEASE));
+static BUILDABLE_FIELDS: [Field; 48] = fields(Rule::record(&BUILDABLE_RELEASE));
 
 /// A plan's keys: our own, then those with which Nix itself is told how to build.
-const fn fields(release: Rule) -> [Field; 44] {
+const fn fields(release: Rule) -> [Field; 48] {
     [
         required("planVersion", Rule::Exactly(PLAN_VERSION)),
         required("product", Rule::text(&NAME)),
@@ -69,6 +69,10 @@ const fn fields(release: Rule) -> [Field; 44] {
         optional("forbiddenTexts", Rule::list(&A_FORBIDDEN)),
         optional("capabilities", Rule::list(&A_CAPABILITY)),
         optional("siblings", Rule::list(&A_NAME)),
+        optional("moves", Rule::record(&MOVES)),
+        optional("links", Rule::record(&LINKS)),
+        optional("merge", Rule::record(&MERGE)),
+        optional("replaceTexts", Rule::record(&REPLACE_TEXTS)),
         // Shapes from outside, which nobody has held against the values where the evaluator has no plugin.
         optional("checks", Rule::list(&A_CHECK)),
         // They may come from the command line instead.
@@ -100,7 +104,8 @@ const fn fields(release: Rule) -> [Field; 44] {
 static A_NAME: Rule = Rule::text(&NAME);
 static A_SEARCHED: Rule = Rule::text(&SEARCHED);
 static A_SONAME: Rule = Rule::text(&SONAME);
-static A_GLOB: Rule = Rule::text(&GLOB);
+pub(super) static A_GLOB: Rule = Rule::text(&GLOB);
+pub(super) static AN_ABSOLUTE: Rule = Rule::text(&ABSOLUTE);
 static A_FORBIDDEN: Rule = Rule::text(&FORBIDDEN);
 static A_CAPABILITY: Rule = Rule::text(&CAPABILITY);
 static A_CHECK: Rule = Rule::record(&CHECK);
@@ -128,11 +133,11 @@ static CHECK: Record = Record {
     law: None,
 };
 
-const fn required(name: &'static str, rule: Rule) -> Field {
+pub(super) const fn required(name: &'static str, rule: Rule) -> Field {
     Field::required(name, rule, "")
 }
 
-const fn optional(name: &'static str, rule: Rule) -> Field {
+pub(super) const fn optional(name: &'static str, rule: Rule) -> Field {
     Field::optional(name, rule, "")
 }
 
@@ -150,16 +155,16 @@ static DEPENDENCIES: Record = Record {
 static OUTPUTS: Record = Record {
     what: Cow::Borrowed("paths by output"),
     fields: Cow::Borrowed(&[
-        required(OutputName::Out.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Doc.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Samples.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Python.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Bin.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Dev.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Include.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Lib.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Static.as_str(), Rule::text(&SEARCHED)),
-        optional(OutputName::Stubs.as_str(), Rule::text(&SEARCHED)),
+        required(OutputName::Out.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Doc.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Samples.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Python.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Bin.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Dev.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Include.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Lib.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Static.as_str(), Rule::text(&OUTPUT)),
+        optional(OutputName::Stubs.as_str(), Rule::text(&OUTPUT)),
     ]),
     rest: Rest::Refused,
     ordered: &[],
@@ -196,6 +201,108 @@ static ADD_NEEDED: Record = Record {
     law: None,
 };
 
+static MOVES: Record = Record {
+    what: Cow::Borrowed("folders by folder"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&INSIDE),
+        rule: Rule::text(&INSIDE_OR_TOP),
+    },
+    ordered: &[],
+    law: None,
+};
+
+pub(super) static LINKS: Record = Record {
+    what: Cow::Borrowed("texts of links by path"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&INSIDE),
+        rule: Rule::text(&LINK),
+    },
+    ordered: &[],
+    law: None,
+};
+
+static MERGE: Record = Record {
+    what: Cow::Borrowed("folders of other packages by folder"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&INSIDE),
+        rule: Rule::list(&AN_ABSOLUTE),
+    },
+    ordered: &[],
+    law: None,
+};
+
+static REPLACE_TEXTS: Record = Record {
+    what: Cow::Borrowed("replacements by glob"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&GLOB),
+        rule: Rule::record(&REPLACEMENTS),
+    },
+    ordered: &[],
+    law: None,
+};
+
+static REPLACEMENTS: Record = Record {
+    what: Cow::Borrowed("texts by what they replace"),
+    fields: Cow::Borrowed(&[]),
+    rest: Rest::Each {
+        key: Ref::Static(&REPLACED),
+        rule: Rule::text(&ANY_TEXT),
+    },
+    ordered: &[],
+    law: None,
+};
+
+/// Where something lies in the package.
+static INSIDE: Text = Text {
+    expected: Cow::Borrowed("a path inside the package, without `.` and `..`"),
+    test: Test::By(|path| match RelPath::new(path) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(text::quote(path)),
+    }),
+    pattern: None,
+};
+
+static INSIDE_OR_TOP: Text = Text {
+    expected: Cow::Borrowed(
+        "a path inside the package, without `.` and `..`, or an empty text for its top",
+    ),
+    test: Test::By(|path| match path.is_empty() || RelPath::new(path).is_ok() {
+        true => Ok(()),
+        false => Err(text::quote(path)),
+    }),
+    pattern: None,
+};
+
+static LINK: Text = Text {
+    expected: Cow::Borrowed(
+        "an absolute path, or one that starts in the link's own folder, without `.` and `..`",
+    ),
+    test: Test::By(|path| match RelPath::new(path) {
+        Ok(_) => Ok(()),
+        Err(_) => judge_absolute(path),
+    }),
+    pattern: None,
+};
+
+static REPLACED: Text = Text {
+    expected: Cow::Borrowed("a text that is not empty"),
+    test: Test::By(|text| match text {
+        "" => Err("an empty string".to_owned()),
+        _ => Ok(()),
+    }),
+    pattern: None,
+};
+
+static ANY_TEXT: Text = Text {
+    expected: Cow::Borrowed("a text"),
+    test: Test::By(|_| Ok(())),
+    pattern: None,
+};
+
 static LABEL: Text = Text {
     expected: Cow::Borrowed("a label without control characters"),
     test: Test::By(|label| match label {
@@ -218,6 +325,21 @@ static SEARCHED: Text = Text {
     test: Test::By(|path| match path.contains([':', '$']) {
         true => Err(text::quote(path)),
         false => judge_absolute(path),
+    }),
+    pattern: None,
+};
+
+/// Where an output goes stands in files for compilers and shells as well, which split words.
+pub(super) static OUTPUT: Text = Text {
+    expected: Cow::Borrowed(
+        "an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#`",
+    ),
+    test: Test::By(|path| {
+        let is_special = |c: char| c.is_whitespace() || "'\"`\\#".contains(c);
+        match path.contains(is_special) {
+            true => Err(text::quote(path)),
+            false => SEARCHED.judge(path),
+        }
     }),
     pattern: None,
 };
@@ -322,13 +444,7 @@ pub fn read(
             judge_typed(&outputs)?;
             parts.outputs = outputs;
         }
-        None if parts.outputs.is_empty() => {
-            let found = "an object without it, and no outputs on the command line".to_owned();
-            let mut finding = finding(tape.root(), &[], "the key `outputs`".to_owned(), found);
-            finding.hint =
-                Some("inside a derivation Nix adds it; by hand, add `--out out=DIR`".to_owned());
-            findings.push(finding);
-        }
+        None if parts.outputs.is_empty() => findings.push(no_outputs(tape.root())),
         None => {
             if let Some((name, other)) = nested(&parts.outputs) {
                 let found = format!("`{name}` inside `{other}`");
@@ -506,7 +622,44 @@ fn extras_of(root: Node<'_, '_>) -> Option<Extras> {
         forbidden_texts: list("forbiddenTexts")?,
         capabilities: list("capabilities")?,
         siblings: list("siblings")?,
+        moves: pairs(root, "moves")?
+            .into_iter()
+            .map(|(from, to)| Some((RelPath::new(&from).ok()?, RelPath::new(&to).ok())))
+            .collect::<Option<_>>()?,
+        links: links_of(root)?,
+        merge: lists("merge")?
+            .into_iter()
+            .map(|(at, folders)| {
+                let folders = folders.into_iter().map(PathBuf::from).collect();
+                Some((RelPath::new(&at).ok()?, folders))
+            })
+            .collect::<Option<_>>()?,
+        replace_texts: match member(root, "replaceTexts") {
+            Some(record) => record
+                .members()?
+                .map(|(glob, _)| Some((Pattern::new(glob).ok()?, pairs(record, glob)?)))
+                .collect::<Option<_>>()?,
+            None => Vec::new(),
+        },
     })
+}
+
+/// The links of the record below `links`; `None` unless `root` passed [`LINKS`] there.
+pub(super) fn links_of(root: Node<'_, '_>) -> Option<Vec<(RelPath, String)>> {
+    let links = pairs(root, "links")?.into_iter();
+    links
+        .map(|(at, text)| Some((RelPath::new(&at).ok()?, text)))
+        .collect()
+}
+
+/// The texts of the record below `key`, empty where there is none; `None` where something else is there.
+fn pairs(root: Node<'_, '_>, key: &str) -> Option<Vec<(String, String)>> {
+    match member(root, key) {
+        Some(record) => texts(record)?
+            .map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+            .collect(),
+        None => Some(Vec::new()),
+    }
 }
 
 /// The one archive of the release, if it is for the platform and variant that the plan names.
@@ -559,8 +712,24 @@ fn select<'a, 't>(parts: &Parts<'a, 't>, findings: &mut Findings<Node<'a, 't>>) 
     }
 }
 
+/// Neither the text nor the command line says where outputs go.
+pub(super) fn no_outputs<'a, 't>(root: Node<'a, 't>) -> Finding<Node<'a, 't>> {
+    let found = "an object without it, and no outputs on the command line".to_owned();
+    let mut finding = finding(root, &[], "the key `outputs`".to_owned(), found);
+    finding.hint = Some("inside a derivation Nix adds it; by hand, add `--out out=DIR`".to_owned());
+    finding
+}
+
+/// Keys with which Nix itself is told how to build: they are there, and say nothing to us.
+pub(super) fn nix_keys() -> impl Iterator<Item = Field> {
+    let fields = FIELDS.iter();
+    fields
+        .filter(|field| matches!(field.rule, Rule::Anything))
+        .cloned()
+}
+
 /// A finding about the value that `steps` lead to.
-fn finding<'a, 't>(
+pub(super) fn finding<'a, 't>(
     root: Node<'a, 't>,
     steps: &[&str],
     expected: String,
@@ -588,7 +757,7 @@ fn finding<'a, 't>(
     }
 }
 
-fn listed<'n>(names: impl Iterator<Item = &'n str>, none: &str) -> String {
+pub(super) fn listed<'n>(names: impl Iterator<Item = &'n str>, none: &str) -> String {
     let names: Vec<_> = names.take(4).map(text::quote).collect();
     if names.is_empty() {
         none.to_owned()
@@ -610,7 +779,7 @@ fn nested(outputs: &BTreeMap<OutputName, PathBuf>) -> Option<(OutputName, Output
 }
 
 #[derive(Debug, thiserror::Error)]
-enum PlanProblem {
+pub(super) enum PlanProblem {
     #[error("cannot read what was judged to be fine: this is a bug in cuda-redist")]
     Unexpected { file: String },
     #[error("expected {expected}, found {found}")]
@@ -634,7 +803,7 @@ impl Problem for PlanProblem {
 }
 
 /// Judges outputs that were typed as [`OUTPUTS`] judges those of a text.
-fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
+pub(super) fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
     let typed = |expected: &str, found| PlanProblem::Typed {
         expected: expected.to_owned(),
         found,
@@ -647,10 +816,10 @@ fn judge_typed(outputs: &BTreeMap<OutputName, PathBuf>) -> Result<(), Error> {
         let judged = path
             .to_str()
             .ok_or_else(|| text::quote(&path.to_string_lossy()))
-            .and_then(|path| SEARCHED.judge(path));
+            .and_then(|path| OUTPUT.judge(path));
         if let Err(found) = judged {
             return Err(typed(
-                &format!("{} for the output `{name}`", SEARCHED.expected),
+                &format!("{} for the output `{name}`", OUTPUT.expected),
                 found,
             )
             .into());
@@ -672,7 +841,7 @@ fn texts<'a>(node: Node<'a, '_>) -> Option<impl Iterator<Item = (&'a str, Option
     Some(members.map(|(key, value)| (key, value.text().map(str::to_owned))))
 }
 
-fn member<'a, 't>(node: Node<'a, 't>, name: &str) -> Option<Node<'a, 't>> {
+pub(super) fn member<'a, 't>(node: Node<'a, 't>, name: &str) -> Option<Node<'a, 't>> {
     node.members()?
         .find(|(key, _)| *key == name)
         .map(|(_, value)| value)
@@ -790,7 +959,8 @@ mod tests {
         };
         insta::assert_snapshot!(refused(&[(OutputName::Lib, "/tmp/lib")]), @"command line: expected the output `out` among the outputs, found `lib`");
         insta::assert_snapshot!(refused(&[(OutputName::Out, "/a"), (OutputName::Lib, "/a/lib")]), @"command line: expected outputs beside each other, found `lib` inside `out`");
-        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a:b")]), @"command line: expected an absolute path without `.`, `..`, `:` and `$` for the output `out`, found `/a:b`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a:b")]), @"command line: expected an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#` for the output `out`, found `/a:b`");
+        insta::assert_snapshot!(refused(&[(OutputName::Out, "/a b")]), @"command line: expected an absolute path without `.`, `..`, `:`, `$`, blanks, quotes, backslashes and `#` for the output `out`, found `/a b`");
         insta::assert_snapshot!(refusal(&text), @r"
         plan.json:1:1: expected the key `outputs`, found an object without it, and no outputs on the command line
         hint: inside a derivation Nix adds it; by hand, add `--out out=DIR`
@@ -808,7 +978,7 @@ mod tests {
         insta::assert_snapshot!(refusal(&with("\"planVersion\": 1", "\"planVersion\": 2")), @"plan.json:10:18: `planVersion`: expected the number 1, found the number 2");
         insta::assert_snapshot!(refusal(&with("\"driverPaths\"", "\"driverPath\"")), @"
         plan.json:1:1: expected the key `driverPaths`, found an object without it
-        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `drop`, `forbiddenTexts`, `capabilities`, `siblings`, `checks`, `outputs`, found `driverPath`
+        plan.json:5:3: `driverPath`: expected one of the keys `planVersion`, `product`, `label`, `package`, `platform`, `variant`, `release`, `releaseShape`, `src`, `driverPaths`, `dependencies`, `allowedMissing`, `cudaVersion`, `interpreter`, `cudaCompat`, `dlopen`, `addNeeded`, `patterns`, `drop`, `forbiddenTexts`, `capabilities`, `siblings`, `moves`, `links`, `merge`, `replaceTexts`, `checks`, `outputs`, found `driverPath`
         hint: did you mean `driverPaths`
         ");
         insta::assert_snapshot!(refusal(&with("\"src\": \"/nix", "\"src\": \"nix")), @"plan.json:24:10: `src`: expected an absolute path without `.` and `..`, found `nix/store/4nfh8q5ajx2dqh4x0q6z5i3w4n0l2v0z-libcusolver.tar.xz`");
@@ -953,6 +1123,7 @@ mod tests {
             forbidden_texts,
             capabilities,
             siblings,
+            ..
         } = read(text.as_bytes(), ".attrs.json", None).unwrap().extras;
         assert_eq!(
             cuda_version.map(|version| version.to_string()).as_deref(),
@@ -999,5 +1170,45 @@ mod tests {
         plan.json:12:55: `siblings[0]`: expected a name of letters, digits, `_`, `-`, `.` and `+`, not starting with `.` or `-`, found `-x`
         "#);
         insta::assert_snapshot!(refusal(&extra(r#""dlopen": ["libcublas", "libcudart"]"#)), @"plan.json:10:13: `dlopen`: expected names of `dependencies` only, found `libcudart`");
+    }
+
+    #[test]
+    fn what_is_moved_linked_and_replaced_is_read() {
+        let extra = |extra: &str| with("\"planVersion\"", &format!("{extra},\n  \"planVersion\""));
+        let text = extra(
+            r#""moves": {"nvvm": "", "usr/bin": "bin"}, "links": {"lib64": "lib", "nvvm": "/nix/store/n"},
+  "merge": {"include": ["/nix/store/c/include"]}, "replaceTexts": {"**/x.pc": {"-lx": "-lx -ly"}}"#,
+        );
+        let extras = read(text.as_bytes(), ".attrs.json", None).unwrap().extras;
+        let path = |path| RelPath::new(path).unwrap();
+        assert_eq!(
+            extras.moves,
+            [(path("nvvm"), None), (path("usr/bin"), Some(path("bin")))]
+        );
+        assert_eq!(extras.links[0], (path("lib64"), "lib".to_owned()));
+        assert_eq!(
+            extras.merge,
+            [(path("include"), vec![PathBuf::from("/nix/store/c/include")])]
+        );
+        assert_eq!(
+            extras.replace_texts[0].1,
+            [("-lx".to_owned(), "-lx -ly".to_owned())]
+        );
+        let wrong = extra(
+            r#""moves": {"/nvvm": "..", "": ""}, "links": {"lib64": "../lib", "x": ""},
+  "merge": {"include": ["include"], "": []}, "replaceTexts": {"[": {"": "x"}, "x": {"x": 1}}"#,
+        );
+        insta::assert_snapshot!(refusal(&wrong), @r#"
+        plan.json:10:13: `moves."/nvvm"`: expected as key a path inside the package, without `.` and `..`, found `/nvvm`
+        plan.json:10:22: `moves."/nvvm"`: expected a path inside the package, without `.` and `..`, or an empty text for its top, found `..`
+        plan.json:10:28: `moves.""`: expected as key a path inside the package, without `.` and `..`, found ``
+        plan.json:10:56: `links.lib64`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found `../lib`
+        plan.json:10:71: `links.x`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found ``
+        plan.json:11:25: `merge.include[0]`: expected an absolute path without `.` and `..`, found `include`
+        plan.json:11:37: `merge.""`: expected as key a path inside the package, without `.` and `..`, found ``
+        plan.json:11:63: `replaceTexts."["`: expected as key a glob over the paths of a package, such as `lib/**/*.so*`, found `[`
+        plan.json:11:69: `replaceTexts."[".""`: expected as key a text that is not empty, found an empty string
+        plan.json:11:90: `replaceTexts.x.x`: expected a text, found the number 1
+        "#);
     }
 }

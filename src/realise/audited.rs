@@ -156,8 +156,14 @@ fn allowed_references(plan: &Plan) -> Vec<PathBuf> {
     let extras = &plan.extras;
     let texts = extras.interpreter.iter().chain(&extras.cuda_compat);
     let texts = texts.chain(&plan.driver_paths).map(PathBuf::from);
+    let merged = extras.merge.iter().flat_map(|(_, folders)| folders);
+    // What users write into a package they mean to be there.
+    let replaced = extras.replace_texts.iter().flat_map(|(_, pairs)| pairs);
+    let replaced = replaced.map(|(_, text)| PathBuf::from(text));
+    let links = extras.links.iter().map(|(_, text)| PathBuf::from(text));
+    let texts = texts.chain(replaced).chain(links);
     let paths = plan.outputs.values().chain(plan.dependencies.values());
-    paths.cloned().chain(texts).collect()
+    paths.chain(merged).cloned().chain(texts).collect()
 }
 
 /// The output, and the path in it, of a file in one of `dirs`.

@@ -68,6 +68,28 @@ pub(super) enum RealiseError {
         target: String,
         outputs: String,
     },
+    #[error("cannot go on: a signal asked to stop; nothing was made")]
+    Stopped { package: String },
+    #[error("expected a folder of the archive, found none there")]
+    NothingToMove { folder: String },
+    #[error("expected a folder, found none")]
+    NoFolder { path: PathBuf },
+    #[error(
+        "expected folders that come to an end, found links in a circle, or more than 64 inside each other"
+    )]
+    TooDeep { path: PathBuf },
+    #[error("expected a link to something, found one that leads nowhere")]
+    LeadsNowhere { path: PathBuf },
+    #[error("expected one file to link to, found {} and {}", text::quote(&.first.to_string_lossy()), text::quote(&.second.to_string_lossy()))]
+    MergeCollision {
+        place: String,
+        first: PathBuf,
+        second: PathBuf,
+    },
+    #[error("expected a link to something, at a place of its own, found {found}")]
+    Link { place: String, found: String },
+    #[error("expected the text {}, found a file without it", text::quote(.text))]
+    NothingToReplace { file: String, text: String },
     #[error("expected outputs that refer to each other in one direction only, found {}", .steps.join(", "))]
     Cycle { package: String, steps: Vec<String> },
     #[error("expected the store path of a package, found none")]
@@ -163,7 +185,7 @@ fn shown(path: &Path) -> String {
 impl Problem for RealiseError {
     fn kind(&self) -> Kind {
         match self {
-            RealiseError::Io { .. } => Kind::Fault,
+            RealiseError::Io { .. } | RealiseError::Stopped { .. } => Kind::Fault,
             RealiseError::OutputExists { .. } => Kind::Usage,
             _ => Kind::Rejected,
         }
@@ -174,7 +196,16 @@ impl Problem for RealiseError {
             RealiseError::Io { path, .. }
             | RealiseError::OutputExists { path, .. }
             | RealiseError::Name { path }
-            | RealiseError::FileType { path } => shown(path),
+            | RealiseError::FileType { path }
+            | RealiseError::NoFolder { path }
+            | RealiseError::TooDeep { path }
+            | RealiseError::LeadsNowhere { path } => shown(path),
+            RealiseError::NothingToMove { folder } => {
+                format!("`moves.{}`", text::printable(folder))
+            }
+            RealiseError::MergeCollision { place, .. } => text::printable(place),
+            RealiseError::Link { place, .. } => format!("`links.{}`", text::printable(place)),
+            RealiseError::NothingToReplace { file, .. } => text::printable(file),
             RealiseError::NoOutput { .. } => "`outputs`".to_owned(),
             RealiseError::Collision { second, .. } | RealiseError::CaseCollision { second, .. } => {
                 text::printable(second)
@@ -195,6 +226,7 @@ impl Problem for RealiseError {
                 text::printable(place)
             }
             RealiseError::EmptyOutputs { package, .. }
+            | RealiseError::Stopped { package }
             | RealiseError::Cycle { package, .. }
             | RealiseError::LibraryFolder { package, .. }
             | RealiseError::Missing { package, .. } => text::printable(package),
@@ -218,6 +250,17 @@ impl Problem for RealiseError {
                     .collect();
                 Some(remedies.join("\nhint: "))
             }
+            RealiseError::NothingToMove { .. } => Some("correct the name, or leave it out of `moves`".to_owned()),
+            RealiseError::NothingToReplace { .. } => Some(
+                "look at the file in the archive: NVIDIA may have changed it; correct or drop the entry of `replaceTexts`"
+                    .to_owned(),
+            ),
+            RealiseError::MergeCollision { .. } => Some(
+                "leave one of the packages out, or the path itself (`leaveOut` of a view)".to_owned(),
+            ),
+            RealiseError::NoFolder { .. } => Some(
+                "build the package first; it has no such folder if another output of it has".to_owned(),
+            ),
             RealiseError::EmptyOutputs { derived, .. } => Some(format!(
                 "declare the outputs that this archive has something for: {}",
                 names(derived)

@@ -2,6 +2,7 @@
 //!
 //! | in the archive | as laid out |
 //! |---|---|
+//! | a folder that the plan's `moves` names, before all else | where that says |
 //! | `lib -> targets/x86_64-linux-gnu/lib` and the folder it leads to (TensorRT) | `lib/`, a folder |
 //! | links below `targets/x86_64-linux-gnu/` to what lies at the top | nothing |
 //! | `lib64/` | `lib/` |
@@ -21,7 +22,7 @@ use super::links::{self, Target};
 use super::tree::{Node, Tree};
 use crate::error::Error;
 use crate::manifest::Version;
-use crate::plan::Pattern;
+use crate::plan::{Extras, Pattern};
 use crate::relpath::RelPath;
 
 /// Where each path of an archive lies in the package, before it is split into outputs.
@@ -31,26 +32,29 @@ pub(super) struct Layout {
     places: BTreeMap<RelPath, RelPath>,
     /// What was changed, a line for each change.
     notes: Vec<String>,
+    /// What was asked for in vain, a line for each.
+    warnings: Vec<String>,
 }
 
 impl Layout {
-    /// Lays out `tree` for a set of the release `cuda` (`None`: for no particular one), without what `drop` matches.
+    /// Lays out `tree` for a set of the release `cuda` (`None`: for no particular one), as `extras` asks for.
     ///
     /// # Errors
-    /// There are folders of libraries for several releases of CUDA, but none for this one.
+    /// There are folders of libraries for several releases of CUDA, but none for this one; a folder to move is not there.
     pub(super) fn new(
         tree: &Tree,
         cuda: Option<&Version>,
-        drop: &[Pattern],
+        extras: &Extras,
     ) -> Result<Layout, Error> {
         let mut moves = Moves::new(tree);
+        moves.relocate(&extras.moves)?;
         moves.resolve_targets(tree);
         moves.rename_folder("lib64", "lib");
         moves.choose_release(cuda)?;
         for folder in ["pkg-config", "pkgconfig"] {
             moves.rename_folder(folder, "share/pkgconfig");
         }
-        moves.drop(drop);
+        moves.drop(&extras.drop);
         moves.drop_links(tree);
         let mut places = BTreeMap::new();
         for (path, to) in moves.places {
@@ -60,9 +64,17 @@ impl Layout {
             })?;
             places.insert(path.clone(), to);
         }
+        let mut warnings = moves.warnings;
+        for (output, pattern) in extras.patterns.iter() {
+            if !places.values().any(|place| pattern.matches(place)) {
+                let glob = pattern.as_str();
+                warnings.push(format!("`patterns.{output}`: `{glob}` matches no path"));
+            }
+        }
         Ok(Layout {
             places,
             notes: moves.notes,
+            warnings,
         })
     }
 
@@ -75,6 +87,11 @@ impl Layout {
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
     }
+
+    /// What was asked for in vain, a line for each.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
 }
 
 struct Moves<'t> {
@@ -82,6 +99,7 @@ struct Moves<'t> {
     /// The real folders of the archive.
     folders: BTreeSet<&'t RelPath>,
     notes: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl<'t> Moves<'t> {
@@ -93,7 +111,36 @@ impl<'t> Moves<'t> {
             places: places.collect(),
             folders: folders.map(|(path, _)| path).collect(),
             notes: Vec::new(),
+            warnings: Vec::new(),
         }
+    }
+
+    /// Folders go where the plan says; `None` is the top.
+    fn relocate(&mut self, moves: &[(RelPath, Option<RelPath>)]) -> Result<(), Error> {
+        for (from, to) in moves {
+            if !self.is_folder(from.as_str()) {
+                return Err(RealiseError::NothingToMove {
+                    folder: from.to_string(),
+                }
+                .into());
+            }
+            let to = to.as_ref().map_or("", RelPath::as_str);
+            self.move_folders(|place| (place == from.as_str()).then(|| to.to_owned()));
+            self.notes.push(match to {
+                "" => format!("what was in `{from}` is at the top now"),
+                to => format!("`{from}` is `{to}` now"),
+            });
+        }
+        // The top itself is no place.
+        self.places.retain(|_, place| !place.is_empty());
+        Ok(())
+    }
+
+    /// Is there a folder, as laid out so far?
+    fn is_folder(&self, folder: &str) -> bool {
+        self.folders
+            .iter()
+            .any(|path| self.places.get(path).is_some_and(|place| place == folder))
     }
 
     /// Links at the top into `targets` become the folders that they lead to.
@@ -137,11 +184,7 @@ impl<'t> Moves<'t> {
 
     /// Everything in the folder `from`, as laid out so far, goes to `to`.
     fn rename_folder(&mut self, from: &str, to: &str) {
-        let is_folder = self
-            .folders
-            .iter()
-            .any(|path| self.places.get(path).is_some_and(|place| place == from));
-        if is_folder {
+        if self.is_folder(from) {
             self.move_folders(|place| (place == from).then(|| to.to_owned()));
             self.notes.push(format!("`{from}` is `{to}` now"));
         }
@@ -190,6 +233,12 @@ impl<'t> Moves<'t> {
             self.places
                 .retain(|_, place| !RelPath::new(place).is_ok_and(|place| pattern.matches(&place)));
             let dropped = before.saturating_sub(self.places.len());
+            if dropped == 0 {
+                let glob = pattern.as_str();
+                self.warnings
+                    .push(format!("`drop`: `{glob}` matches no path"));
+                continue;
+            }
             self.notes
                 .push(format!("`{}`: {dropped} left out", pattern.as_str()));
         }
@@ -221,7 +270,11 @@ impl<'t> Moves<'t> {
             let folders = ends.chain([place.len()]);
             let moved = folders.into_iter().find_map(|end| {
                 let (folder, rest) = place.split_at_checked(end)?;
-                Some(format!("{}{rest}", to(folder)?))
+                let to = to(folder)?;
+                Some(match to.as_str() {
+                    "" => rest.trim_start_matches('/').to_owned(),
+                    to => format!("{to}{rest}"),
+                })
             });
             if let Some(moved) = moved {
                 *place = moved;
@@ -280,11 +333,13 @@ fn is_release(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{OutputName, Patterns};
 
     fn laid(lines: &[&str], cuda: Option<&str>) -> Result<Vec<String>, String> {
         let tree = Tree::sample(lines);
         let cuda = cuda.map(|text| text.parse().unwrap());
-        let layout = Layout::new(&tree, cuda.as_ref(), &[]).map_err(|error| error.render())?;
+        let layout = Layout::new(&tree, cuda.as_ref(), &Extras::default())
+            .map_err(|error| error.render())?;
         let is_leaf = |node: &Node| !matches!(node, Node::Directory { is_empty: false });
         let leaves = tree.iter().filter(|(_, node)| is_leaf(node));
         Ok(leaves
@@ -410,12 +465,56 @@ mod tests {
             assert_eq!(laid(lines, cuda).unwrap(), expected);
         }
         let tree = Tree::sample(&["lib/a.so", "lib/b.so -> a.so", "python/x.whl", "LICENSE"]);
-        let drop = ["lib/a*", "python/**"].map(|glob| Pattern::new(glob).unwrap());
-        let layout = Layout::new(&tree, None, &drop).unwrap();
+        let drop = ["lib/a*", "python/**", "absent"].map(|glob| Pattern::new(glob).unwrap());
+        let extras = Extras {
+            drop: drop.to_vec(),
+            patterns: Patterns::new(vec![(
+                OutputName::Doc,
+                vec![Pattern::new("gone/*").unwrap()],
+            )]),
+            ..Extras::default()
+        };
+        let layout = Layout::new(&tree, None, &extras).unwrap();
+        assert_eq!(
+            layout.warnings(),
+            [
+                "`drop`: `absent` matches no path",
+                "`patterns.doc`: `gone/*` matches no path"
+            ]
+        );
         let kept = tree.iter().filter(|(path, _)| layout.place(path).is_some());
         let kept: Vec<&str> = kept.map(|(path, _)| path.as_str()).collect();
         assert_eq!(kept, ["LICENSE", "lib", "python"]);
         assert_eq!(layout.notes().len(), 3);
+    }
+
+    #[test]
+    fn folders_go_where_the_plan_says() {
+        let tree = Tree::sample(&["nvvm/lib64/x", "nvvm/bin/y", "usr/sbin/z", "LICENSE"]);
+        let path = |path: &str| RelPath::new(path).unwrap();
+        let laid = |moves: &[(&str, Option<&str>)]| {
+            let moves = moves.iter();
+            let extras = Extras {
+                moves: moves.map(|(from, to)| (path(from), to.map(path))).collect(),
+                ..Extras::default()
+            };
+            let layout = Layout::new(&tree, None, &extras).map_err(|error| error.render())?;
+            let files = tree.iter().filter(|(_, node)| **node == Node::File);
+            let places = files.filter_map(|(path, _)| layout.place(path));
+            Ok::<_, String>(places.map(|path| path.to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            laid(&[("nvvm", None), ("usr/sbin", Some("bin"))]).unwrap(),
+            ["LICENSE", "bin/y", "lib/x", "bin/z"]
+        );
+        insta::assert_snapshot!(laid(&[("LICENSE", None)]).unwrap_err(), @"
+        `moves.LICENSE`: expected a folder of the archive, found none there
+        hint: correct the name, or leave it out of `moves`
+        ");
+        insta::assert_snapshot!(laid(&[("nvvm", None), ("nvvm", None)]).unwrap_err(), @"
+        `moves.nvvm`: expected a folder of the archive, found none there
+        hint: correct the name, or leave it out of `moves`
+        ");
     }
 
     #[test]

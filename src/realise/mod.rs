@@ -14,6 +14,7 @@ mod cmake;
 mod error;
 mod layout;
 mod links;
+mod merge;
 mod patch;
 mod pkg_config;
 mod references;
@@ -24,24 +25,30 @@ mod support;
 mod texts;
 mod tree;
 mod variables;
+mod view;
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
+use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use audited::Audited;
 pub use report::{LeftAlone, OutputReport, Patched, Report};
 pub use stage::Staging;
+pub use view::{ViewReport, view};
 
 use crate::archive;
 use crate::error::Error;
 use crate::hash;
 use crate::manifest::{Platform, Version};
-use crate::plan::{OutputName, Patterns, Plan, outputs};
+use crate::plan::{Extras, OutputName, Patterns, Plan, outputs};
+use crate::relpath::RelPath;
 use crate::resolve::Abi;
 use crate::text;
 use error::RealiseError;
 use layout::Layout;
+use merge::Merged;
 use references::References;
 use split::{Homes, Split};
 use stage::Stage;
@@ -106,15 +113,45 @@ pub enum Event<'a> {
 /// Is told of each [`Event`] as it happens, on any thread.
 pub type Progress<'a> = &'a (dyn Fn(Event<'_>) + Sync);
 
-/// Carries out `plan` and says what was made. `progress` is told of each [`Event`] as it happens.
+/// Carries out `plan` and says what was made. `progress` is told of each [`Event`] as it happens; once `stop` is set it goes no
+/// further than to the next step.
 ///
 /// # Errors
-/// The archive is not the one of the manifest, or is one that must not be unpacked; two paths land in one place; a
+/// It was stopped; the archive is not the one of the manifest, or is one that must not be unpacked; two paths land in one place; a
 /// link dangles; an ELF file is damaged or cannot be edited; a NEEDED entry is satisfied by nothing; two outputs
 /// would refer to each other; an output exists already; I/O fails. The outputs are then as they were before.
-pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<Report, Error> {
+pub fn realise(
+    plan: &Plan,
+    staging: Staging,
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
+    match carry_out(plan, staging, stop, progress) {
+        // Whatever came of it: it failed because it was stopped.
+        Err(_) if stop.load(Ordering::Relaxed) => Err(RealiseError::Stopped {
+            package: plan.package.clone(),
+        }
+        .into()),
+        made => made,
+    }
+}
+
+fn carry_out(
+    plan: &Plan,
+    staging: Staging,
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<Report, Error> {
+    let go_on = || match stop.load(Ordering::Relaxed) {
+        true => Err(io::Error::from(io::ErrorKind::Interrupted)),
+        false => Ok(()),
+    };
+    let begin = |phase| {
+        progress(Event::Phase(phase));
+        go_on().map_err(|source| RealiseError::io("go on", &plan.src, source))
+    };
     let archive_name = file_name(&plan.archive.relative_path);
-    progress(Event::Phase(Phase::Verify));
+    begin(Phase::Verify)?;
     let source = File::open(&plan.src)
         .map_err(|source| RealiseError::io("open", &plan.src, source))
         .map_err(Error::from)?;
@@ -122,7 +159,7 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     let expected = plan.archive.expected();
     let (_, stage) = hash::verify_beside(source, archive_name, &expected, |file, refuted| {
         let stage = Stage::new(&plan.outputs, staging)?;
-        progress(Event::Phase(Phase::Unpack));
+        begin(Phase::Unpack)?;
         let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
         let total = match file.metadata() {
             Ok(metadata) => metadata.len(),
@@ -130,6 +167,7 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         };
         archive::unpack_watched(file, archive_name, &unpacked, &|done| {
             progress(Event::Read { done, total });
+            go_on()?;
             refuted.check()
         })?
         .keep()?;
@@ -145,12 +183,15 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     )));
     let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
 
-    progress(Event::Phase(Phase::Split));
+    begin(Phase::Split)?;
     let tree = Tree::read(&unpacked)?;
     let extras = &plan.extras;
-    let layout = Layout::new(&tree, extras.cuda_version.as_ref(), &extras.drop)?;
+    let layout = Layout::new(&tree, extras.cuda_version.as_ref(), extras)?;
     for note in layout.notes() {
         progress(Event::Detail(note));
+    }
+    for warning in layout.warnings() {
+        progress(Event::Warning(&text::printable(warning)));
     }
     let mut references = References::default();
     support::refer(plan, &mut references);
@@ -169,12 +210,14 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         &mut references,
         progress,
     )?;
+    texts::replace(&extras.replace_texts, &split, &stage, progress)?;
+    link_others(plan, &stage, progress)?;
     let outputs = split.outputs(&plan.outputs);
     for output in &outputs {
         progress(Event::Note(&output.to_string()));
     }
 
-    progress(Event::Phase(Phase::Patch));
+    begin(Phase::Patch)?;
     let machine = machine(&plan.platform);
     let (patched, left_alone) = match machine {
         Some(machine) => patch::patch(machine, plan, &tree, &split, &stage, references, progress)
@@ -201,13 +244,13 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
         rewritten.len()
     )));
 
-    progress(Event::Phase(Phase::Audit));
+    begin(Phase::Audit)?;
     let audited = audited::audit(plan, machine, &stage).map_err(|error| stage.named(error))?;
     for note in audited.notes() {
         progress(Event::Note(&note));
     }
 
-    progress(Event::Phase(Phase::Install));
+    begin(Phase::Install)?;
     let report = Report {
         package: plan.package.clone(),
         version: plan.version.to_string(),
@@ -229,6 +272,29 @@ pub fn realise(plan: &Plan, staging: Staging, progress: Progress<'_>) -> Result<
     }
     stage.commit()?;
     Ok(report)
+}
+
+/// Makes the links of the plan: those into other packages, and single ones.
+fn link_others(plan: &Plan, stage: &Stage, progress: Progress<'_>) -> Result<(), Error> {
+    let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+    let extras = &plan.extras;
+    let dir = |place: &RelPath| {
+        let output = outputs::place(place, &declared, &extras.patterns);
+        stage.dir(output)
+    };
+    let mut merged = Merged::default();
+    for (at, folders) in &extras.merge {
+        let before = merged.len();
+        for folder in folders {
+            merged.add(Some(at), folder, &[])?;
+        }
+        let linked = merged.len().saturating_sub(before);
+        progress(Event::Detail(&format!(
+            "{at}: {linked} links to other packages"
+        )));
+    }
+    merged.carry_out(dir)?;
+    merge::link(&extras.links, dir)
 }
 
 /// Tells every file, link and empty folder below `folder`, in order of paths.
@@ -279,7 +345,7 @@ fn list(
 pub fn derive_outputs(root: &Path) -> Result<BTreeSet<OutputName>, Error> {
     let tree = Tree::read(root)?;
     let derive = |cuda: Option<&Version>| -> Result<BTreeSet<OutputName>, Error> {
-        let layout = Layout::new(&tree, cuda, &[])?;
+        let layout = Layout::new(&tree, cuda, &Extras::default())?;
         let content = tree
             .iter()
             .filter(|(_, node)| !matches!(node, Node::Directory { .. }));

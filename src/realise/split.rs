@@ -404,6 +404,7 @@ fn collision(output: OutputName, to: &RelPath, first: &str, second: &RelPath) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Extras;
 
     const ALL: &[OutputName] = &OutputName::ALL;
 
@@ -417,7 +418,8 @@ mod tests {
     fn split(lines: &[&str], names: &[OutputName]) -> Result<Vec<String>, String> {
         let mut references = References::default();
         let tree = Tree::sample(lines);
-        let layout = Layout::new(&tree, None, &[]).map_err(|error| error.render())?;
+        let layout =
+            Layout::new(&tree, None, &Extras::default()).map_err(|error| error.render())?;
         let content = tree.iter().filter_map(|(path, node)| match node {
             Node::Directory { .. } => None,
             _ => layout.place(path),
@@ -566,7 +568,7 @@ mod tests {
     #[test]
     fn outputs_without_content_are_refused() {
         let tree = Tree::sample(&["lib/libx.so.1", "lib/y/", "LICENSE", "bin/"]);
-        let layout = Layout::new(&tree, None, &[]).unwrap();
+        let layout = Layout::new(&tree, None, &Extras::default()).unwrap();
         let declared = [
             OutputName::Out,
             OutputName::Bin,

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use super::error::RealiseError;
 use super::references::References;
@@ -63,10 +64,7 @@ pub(super) fn write(plan: &Plan, split: &Split, stage: &Stage) -> Result<(), Err
             let path = folder.join(name);
             fs::write(&path, text).map_err(|source| RealiseError::io("write", &path, source))
         };
-        put(
-            "include-in-cudatoolkit-root",
-            format!("{}-{output}\n", plan.package),
-        )?;
+        write_mark(&folder, &plan.package, *output)?;
         let mut paths = Vec::new();
         for other in propagated(plan, *output) {
             let path = plan.outputs.get(&other).and_then(|path| path.to_str());
@@ -83,10 +81,34 @@ pub(super) fn write(plan: &Plan, split: &Split, stage: &Stage) -> Result<(), Err
             .map(|(folder, _)| folder)
             .filter(|folder| is_stubs_folder(folder))
             .collect();
-        if !stubs.is_empty() {
-            let lines: String = stubs.iter().map(|folder| format!("{folder}\n")).collect();
-            put("cuda-stubs", lines)?;
-        }
+        write_stubs(&folder, stubs)?;
     }
     Ok(())
+}
+
+/// Writes into `folder` that its output is a part of the toolkit.
+///
+/// # Errors
+/// The file system refuses.
+pub(super) fn write_mark(folder: &Path, package: &str, output: OutputName) -> Result<(), Error> {
+    let path = folder.join("include-in-cudatoolkit-root");
+    fs::write(&path, format!("{package}-{output}\n"))
+        .map_err(|source| RealiseError::io("write", &path, source).into())
+}
+
+/// Writes which folders are stubs into `folder`, if any are.
+///
+/// # Errors
+/// The file system refuses.
+pub(super) fn write_stubs<'a>(
+    folder: &Path,
+    stubs: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Error> {
+    let stubs: BTreeSet<&str> = stubs.into_iter().collect();
+    if stubs.is_empty() {
+        return Ok(());
+    }
+    let path = folder.join("cuda-stubs");
+    let lines: String = stubs.iter().map(|folder| format!("{folder}\n")).collect();
+    fs::write(&path, lines).map_err(|source| RealiseError::io("write", &path, source).into())
 }

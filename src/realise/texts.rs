@@ -1,5 +1,6 @@
 //! The files that build systems read, with the paths that things are found at after the split.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -15,8 +16,9 @@ use super::variables::Meaning;
 use super::{Event, Progress};
 use crate::error::Error;
 use crate::plan::outputs::Placement;
-use crate::plan::{OutputName, Plan};
+use crate::plan::{OutputName, Pattern, Plan};
 use crate::relpath::RelPath;
+use crate::text;
 
 /// The largest of NVIDIA's own has 30 kB; what is larger was not written for build systems.
 const TEXT_BYTES_MAX: u64 = 1 << 20;
@@ -85,6 +87,73 @@ pub(super) fn rewrite(
         }
     }
     Ok(rewritten)
+}
+
+/// Replaces texts in the files that a glob matches, as laid out: everywhere, longer ones first.
+///
+/// # Errors
+/// A file that is matched is no text, or does not have what is to be replaced; the file system refuses.
+pub(super) fn replace(
+    replacements: &[(Pattern, Vec<(String, String)>)],
+    split: &Split,
+    stage: &Stage,
+    progress: Progress<'_>,
+) -> Result<(), Error> {
+    for (pattern, texts) in replacements {
+        let mut is_there = false;
+        for piece in split.pieces() {
+            let Placement { output, path: file } = &piece.to;
+            if piece.kind != PieceKind::File || !pattern.matches(file) {
+                continue;
+            }
+            is_there = true;
+            let path = stage.dir(*output)?.join(file);
+            let text = read(&path)?.unwrap_or_default();
+            let new = replaced(&text, texts).map_err(|absent| RealiseError::NothingToReplace {
+                file: format!("{output}:{file}"),
+                text: absent,
+            })?;
+            fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
+            progress(Event::Detail(&format!("{output}: {file}: texts replaced")));
+        }
+        if !is_there {
+            let glob = pattern.as_str();
+            progress(Event::Warning(&text::printable(&format!(
+                "`replaceTexts`: `{glob}` matches no file"
+            ))));
+        }
+    }
+    Ok(())
+}
+
+/// `text` with the second of each pair for the first, in one pass, so that nothing is replaced twice; the first that is
+/// nowhere, as error.
+fn replaced(text: &str, pairs: &[(String, String)]) -> Result<String, String> {
+    let mut longest: Vec<&(String, String)> = pairs.iter().collect();
+    longest.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
+    let mut used = BTreeSet::new();
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let found = longest
+            .iter()
+            .find_map(|(from, to)| Some((from, to, rest.strip_prefix(from.as_str())?)));
+        match found {
+            Some((from, to, after)) => {
+                used.insert(from);
+                out.push_str(to);
+                rest = after;
+            }
+            None => {
+                out.push(first);
+                rest = rest.get(first.len_utf8()..).unwrap_or_default();
+            }
+        }
+    }
+    match pairs.iter().find(|(from, _)| !used.contains(from)) {
+        Some((absent, _)) => Err(absent.clone()),
+        None => Ok(out),
+    }
 }
 
 /// The text; `None` when it is none, or too large.
@@ -157,5 +226,33 @@ impl Finder<'_> {
             "" => root.to_owned(),
             location => format!("{root}/{location}"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_replaced_once_and_longer_ones_first() {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
+                .collect()
+        };
+        for (text, replacements, expected) in [
+            ("-lcuda", &[("-lcuda", "-lcuda -x")][..], Ok("-lcuda -x")),
+            ("aba", &[("a", "b"), ("b", "a")], Ok("bab")),
+            ("abc", &[("a", "1"), ("abc", "2")], Err("a")),
+            ("abc a", &[("a", "1"), ("abc", "2")], Ok("2 1")),
+            ("é", &[("x", "")], Err("x")),
+            ("éxé", &[("x", "")], Ok("éé")),
+            ("", &[], Ok("")),
+        ] {
+            let found = replaced(text, &pairs(replacements));
+            let found = found.as_deref().map_err(String::as_str);
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

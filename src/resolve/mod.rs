@@ -4,11 +4,13 @@
 //!  trees ── tree (every file and link) ──► Libraries ── answer(machine, soname) ──► Directory | Host | Missing
 //!  file ── read (debug information is no library) ──► Facts
 //!  library ── names (read-only data) ──► names for dlopen ──┘
+//!  program of others ── consumer ──► the RUNPATH it should have
 //!  RUNPATH ── runpath (entry by entry) ──► what is wrong with it
 //! ```
 
 #![deny(clippy::indexing_slicing)]
 
+mod consumer;
 mod debug;
 mod host;
 mod names;
@@ -20,6 +22,7 @@ use std::fmt;
 
 use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
 
+pub use consumer::consumer_runpath;
 pub use debug::read;
 pub use host::{Host, host, known_package};
 pub use names::{Names, names};

@@ -464,7 +464,7 @@ fn errors_say_what_to_do() {
             outputs_of(&sets, "overrides.libcublas = { output = [ \"out\" ]; };"),
             &[
                 "cudaRedist.lib.mkCudaPackages: `overrides.libcublas`: expected keys that a package has, found `output`",
-                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `hostLibraries`, `outputs`, `patterns`",
+                "- choose among: `addNeeded`, `allowedMissing`, `dependencies`, `dlopen`, `drop`, `forbiddenTexts`, `hostLibraries`, `links`, `merge`, `moves`, `outputs`, `patterns`, `replaceTexts`",
             ],
         ),
         (
@@ -676,19 +676,41 @@ fn overlay_adds_package_sets() {
         return;
     };
     let flake = Flake::unbuilt(&shared.join("manifests"));
+    // A nixpkgs for Jetson boards, built on another machine.
     let apply = "overlay:
         let
           platform = system: { inherit system; };
           pkgs = {
             stdenv.buildPlatform = platform \"x86_64-linux\";
             stdenv.hostPlatform = platform \"aarch64-linux\";
+            stdenv.cc.cc = { outPath = \"/nonexistent/gcc\"; lib = \"/nonexistent/gcc-lib\"; };
+            stdenv.cc.bintools.dynamicLinker = \"/nonexistent/ld-linux-aarch64.so.1\";
+            zlib = \"/nonexistent/zlib\";
+            config.cudaCapabilities = [ \"8.7\" ];
             buildPackages.cuda-redist = \"/nonexistent\";
             callPackage = file: _: file;
+            buildPackages.makeSetupHook = { name, substitutions }: file: substitutions // {
+              inherit name;
+              isThere = builtins.pathExists file;
+            };
+            config.allowUnfreePredicate = package: package.pname != \"cuda_cudart\";
           } // overlay pkgs { };
+          inherit (pkgs.cudaRedist.cudaPackages_12_9) cudnn flags libcublas;
+          isAllowed = package: (builtins.tryEval package.drvPath).success;
+          server = (overlay (pkgs // { config.allowUnfree = true; }) { }).cudaRedist.cudaPackages_12_9;
         in {
+          hook = pkgs.cuda-redist-hook;
+          libcublas = isAllowed libcublas;
+          cuda_cudart = isAllowed pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart;
+          licence = (builtins.head pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart.meta.license).shortName;
           names = builtins.attrNames (overlay pkgs { });
-          name = pkgs.cudaRedist.cudaPackages_12_9.libcublas.name;
-          system = pkgs.cudaRedist.cudaPackages_12_9.libcublas.system;
+          name = libcublas.name;
+          system = libcublas.system;
+          server = server.libcublas.name;
+          inherit (cudnn.drvAttrs) capabilities interpreter;
+          inherit (flags) arches;
+          zlib = cudnn.drvAttrs.dependencies.\"host-libz.so.1\";
+          runtime = cudnn.drvAttrs.dependencies.\"host-libstdc++.so.6\";
         }";
     let ran = flake
         .nix(
@@ -701,9 +723,26 @@ fn overlay_adds_package_sets() {
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({
-            "names": ["cuda-redist", "cuda-redist-plugin", "cudaRedist"],
-            "name": "libcublas-linux-sbsa-12.9.1.4",
+            "hook": {
+                "name": "cuda-redist-hook",
+                "isThere": true,
+                "cudaRedist": "/nonexistent",
+                "driverPaths": "/run/opengl-driver/lib",
+            },
+            // As the configuration says.
+            "libcublas": true,
+            "cuda_cudart": false,
+            "licence": "CUDA EULA",
+            "names": ["cuda-redist", "cuda-redist-hook", "cuda-redist-plugin", "cudaRedist"],
+            "name": "libcublas-linux-aarch64-12.9.1.4",
             "system": "x86_64-linux",
+            "server": "libcublas-linux-sbsa-12.9.1.4",
+            // What its configuration says, and what it has of what NVIDIA's files look for on the host.
+            "capabilities": ["8.7"],
+            "arches": ["sm_87", "compute_87"],
+            "interpreter": "/nonexistent/ld-linux-aarch64.so.1",
+            "zlib": "/nonexistent/zlib",
+            "runtime": "/nonexistent/gcc-lib",
         })
     );
 }

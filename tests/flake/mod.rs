@@ -2,7 +2,9 @@
 
 mod build;
 mod checkout;
+mod consumers;
 mod evaluate;
+mod hooks;
 mod module;
 mod outputs;
 mod packages;

@@ -20,12 +20,15 @@ fn everything(shared: &std::path::Path) -> String {
              manifests = {shared}/manifests;
              releaseExpressions = {shared}/releases;
            }};
+           # A set may have more.
+           ofReleases = packages: removeAttrs packages
+             (builtins.filter (name: !(packages.${{name}} ? product)) (builtins.attrNames packages));
            of = cuda: builtins.mapAttrs
              (_: set: {{
                inherit (set) releases;
                packages = builtins.mapAttrs
                  (_: package: {{ inherit (package) drvPath product label version platform variant; }})
-                 (lib.supported set);
+                 (ofReleases (lib.supported set));
                lacking = lib.unsupported set;
                names = builtins.attrNames set;
              }})

@@ -4,6 +4,7 @@ mod audit;
 mod consumers;
 mod failures;
 mod golden;
+mod links;
 mod log;
 mod nix;
 mod repeat;

@@ -96,6 +96,56 @@ fn a_killed_build_leaves_no_part_of_an_output() {
     assert!(was_killed > 0, "every build was done before it was killed");
 }
 
+/// Ctrl-C, and what a supervisor sends, end a build by hand without a trace.
+#[test]
+fn a_stopped_build_leaves_nothing() {
+    let package = Package::new("cuda_foo", "linux-x86_64", &members());
+    let started = Instant::now();
+    package.run(&[]).expect(0);
+    let whole = started.elapsed();
+    let remove = || {
+        for name in package.made() {
+            let path = package.folder.path().join(name);
+            run(Command::new("chmod").arg("-R").arg("u+w").arg(&path)).expect(0);
+            std::fs::remove_dir_all(path).expect("ours");
+        }
+    };
+    remove();
+    let mut were_stopped = 0;
+    for step in 0..24 {
+        let child = package
+            .command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        std::thread::sleep(
+            whole
+                .mul_f64(f64::from(step) / 20.0)
+                .max(Duration::from_millis(1)),
+        );
+        let signal = ["-INT", "-TERM", "-HUP"][step as usize % 3];
+        run(Command::new("kill").arg(signal).arg(child.id().to_string()));
+        let ended = child.wait_with_output().expect("ours");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let made = package.made();
+        if ended.status.success() {
+            assert_eq!(made, ["dev", "include", "out"], "step {step}");
+        } else {
+            assert_eq!(made, [""; 0], "step {step}: {said}");
+        }
+        if ended.status.code() == Some(3) {
+            assert!(
+                said.contains("cuda_foo: cannot go on: a signal asked to stop; nothing was made"),
+                "{said}"
+            );
+            were_stopped += 1;
+        }
+        remove();
+    }
+    assert!(were_stopped > 0, "no build was stopped in the middle");
+}
+
 /// The number of files below `folder`.
 fn walk(folder: &Path) -> usize {
     let entries = folder.read_dir().expect("readable");

@@ -11,7 +11,7 @@ let
     || (
       platform == "linux-sbsa"
       && cudaVersion != null
-      && (import ../../lib/versions.nix).atLeast cudaVersion "12.6"
+      && (import ../../lib/versions.nix).mayBeAtLeast cudaVersion "12.6"
     );
 in
 {

@@ -8,6 +8,6 @@ keys: {
   outputs = builtins.filter (
     output:
     output != "static"
-    || (cudaVersion != null && (import ../../lib/versions.nix).atLeast cudaVersion "11.5")
+    || (cudaVersion != null && (import ../../lib/versions.nix).mayBeAtLeast cudaVersion "11.5")
   ) keys.outputs;
 }

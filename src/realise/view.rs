@@ -1,0 +1,68 @@
+//! A merged view carried out: one folder with links to what lies in many.
+
+use serde_json::json;
+use std::fs;
+
+use super::error::RealiseError;
+use super::merge::{self, Merged};
+use super::stage::{Stage, Staging};
+use super::support;
+use super::{Event, Progress, list};
+use crate::error::Error;
+use crate::plan::{OutputName, View};
+use crate::relpath::RelPath;
+use crate::resolve::is_stubs_folder;
+
+/// What was made of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewReport {
+    /// How many folders were merged.
+    pub trees: usize,
+    /// How many links there are.
+    pub links: usize,
+}
+
+impl ViewReport {
+    /// One JSON object, with a final newline.
+    pub fn to_json(&self) -> String {
+        let object = json!({ "trees": self.trees, "links": self.links });
+        format!("{object:#}\n")
+    }
+}
+
+/// Makes the view. `progress` is told of each [`Event`] as it happens.
+///
+/// # Errors
+/// A tree is not there; two of them have different files in one place; a link leads nowhere; the output exists already; the
+/// file system refuses. There is no output then.
+pub fn view(view: &View, staging: Staging, progress: Progress<'_>) -> Result<ViewReport, Error> {
+    let stage = Stage::new(&view.outputs, staging)?;
+    let out = stage.dir(OutputName::Out)?;
+    let mut merged = Merged::default();
+    for tree in &view.trees {
+        merged.add(None, tree, &view.leave_out)?;
+    }
+    merged.carry_out(|_: &RelPath| Ok(out))?;
+    merge::link(&view.links, |_: &RelPath| Ok(out))?;
+    let folder = out.join(support::FOLDER);
+    fs::create_dir_all(&folder)
+        .map_err(|source| RealiseError::io("make the directory", &folder, source))?;
+    support::write_mark(&folder, "view", OutputName::Out)?;
+    support::write_stubs(
+        &folder,
+        merged.folders().filter(|folder| is_stubs_folder(folder)),
+    )?;
+    let report = ViewReport {
+        trees: view.trees.len(),
+        links: merged.len(),
+    };
+    progress(Event::Note(&format!(
+        "{} links to {} packages and outputs",
+        report.links, report.trees
+    )));
+    if staging == Staging::Discard {
+        list(OutputName::Out, out, out, progress)?;
+    }
+    stage.commit()?;
+    Ok(report)
+}
