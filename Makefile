@@ -31,6 +31,10 @@ bench: setup ## the budgets: us against the tool people use today, both sides in
 gpu-test: ## make packages of this machine's own CUDA libraries and run a kernel with them (needs a GPU)
 	scripts/gpu-test
 
+sanitize: setup ## the plugin under AddressSanitizer and UndefinedBehaviorSanitizer: its core alone, its shim inside Nix
+	@$(MAKE) --no-print-directory plugin
+	scripts/sanitize
+
 fresh: ## prove demo and test in a bare Debian root, then again offline (root or sudo)
 	scripts/fresh
 
@@ -49,4 +53,4 @@ program-aarch64: ## the program for aarch64, statically linked
 
 include plugin/plugin.mk
 
-.PHONY: help demo test test-matrix bench gpu-test fresh setup program program-aarch64 plugin
+.PHONY: help demo test test-matrix bench gpu-test sanitize fresh setup program program-aarch64 plugin

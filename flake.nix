@@ -34,7 +34,8 @@
               inherit system lib manifests;
               pkgs = nixpkgs.legacyPackages.${system};
               inherit (self.packages.${system}) cuda-redist;
-              packageSets = self.legacyPackages.${system};
+              # Those that other machines build differ in `system` alone, so one look is enough for all.
+              packageSets = self.legacyPackages.${builtins.head systems};
               example = import ./nix/example {
                 inherit
                   lib

@@ -80,7 +80,12 @@ in
   package-sets = pkgs.runCommand "cuda-redist-check-package-sets" {
     inherit (survey) table unsupported;
     evaluated = hashString "sha256" (concatStringsSep "\n" survey.drvPaths);
-  } ''printf '%s\n%s' "$table" "$unsupported" > $out'';
+    # Longer than what an environment takes in one variable.
+    passAsFile = [
+      "table"
+      "unsupported"
+    ];
+  } ''{ cat "$tablePath"; echo; cat "$unsupportedPath"; } > $out'';
 
   # One library needs the other: it has to find it, and the driver before it.
   example = pkgs.runCommand "cuda-redist-check-example" { } (

@@ -133,6 +133,8 @@ crd_seen look(crd_call * call, crd_value handle)
 int hostLook(crd_call * call, crd_value handle, crd_seen * seen)
 {
     return guarded(call, [&] {
+        // A list of millions, each of its elements a value already, would not ask otherwise.
+        nix::checkInterrupt();
         auto known = call->seen.find(handle);
         *seen = known != call->seen.end() ? known->second : call->seen.emplace(handle, look(call, handle)).first->second;
     });

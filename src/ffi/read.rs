@@ -92,7 +92,10 @@ fn json(host: &Host<'_>, kind: Kind, path: Value) -> Result<(), Stop> {
             text::quote_bytes(store_path)
         )));
     }
+    // Between reading, judging and building, none of which asks by itself.
+    host.check_interrupt()?;
     let checked = manifest::check(kind, content.bytes, &name)?;
+    host.check_interrupt()?;
     tape::build_checked(host, &checked)
 }
 

@@ -90,7 +90,7 @@ impl<'t> Tape<'t> {
     ///
     /// # Errors
     /// Rejected: bytes that are not UTF-8, text that is not one JSON value, more than 127 levels of nesting, a text of
-    /// 4 GiB or more. Each with file, line and column.
+    /// more than [`super::MOST_BYTES`]. Each with file, line and column.
     pub fn parse(text: &'t [u8], file: &str) -> Result<Tape<'t>, Error> {
         Tape::try_parse(text, file).map_err(|diagnostic| Error::from(*diagnostic))
     }
@@ -235,7 +235,7 @@ impl<'t> Tape<'t> {
     }
 }
 
-/// Cell numbers are below 2^32 because texts are; this crate needs 32-bit addresses at least.
+/// Cell numbers are below 2^32 because texts are far shorter; this crate needs 32-bit addresses at least.
 pub(super) fn index(cell: u32) -> usize {
     usize::try_from(cell).unwrap_or(usize::MAX)
 }

@@ -23,6 +23,7 @@ pub use check::{
 pub use codes::{CODES, Code, meaning};
 pub use platform::{Platform, PlatformError};
 pub use shapes::{BUILDABLE_RELEASE, REDISTRIB_RELEASE, TABLE, shape};
+pub use syntax::MOST_BYTES;
 pub use texts::{NAME, read_size};
 pub use version::{Version, VersionError};
 

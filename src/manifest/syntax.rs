@@ -26,10 +26,14 @@ fn about(code: &'static str, file: &str, expected: String, found: String) -> Dia
     }
 }
 
-/// `text` as characters, if it is short enough to be numbered.
+/// The longest text that is judged, in bytes: fifty times NVIDIA's largest. Judging takes up to 20 times a text's size in memory, as many
+/// texts may be judged at once as there are processors, and nobody can stop a judge before it is done, in about a second.
+pub const MOST_BYTES: u32 = 16 << 20;
+
+/// `text` as characters, if it is not too long.
 pub(super) fn utf8<'t>(text: &'t [u8], file: &str) -> Result<&'t str, Box<Diagnostic>> {
-    if u32::try_from(text.len()).is_err() {
-        let expected = "a text of less than 4 GiB".to_owned();
+    if text.len() > super::json::index(MOST_BYTES) {
+        let expected = format!("a text of at most {MOST_BYTES} bytes");
         let found = format!("{} bytes", text.len());
         return Err(about("size", file, expected, found).into());
     }

@@ -495,9 +495,7 @@ mod tests {
         let laid = |moves: &[(&str, Option<&str>)]| {
             let moves = moves.iter();
             let extras = Extras {
-                moves: moves
-                    .map(|(from, to)| (path(from), to.map(|to| path(to))))
-                    .collect(),
+                moves: moves.map(|(from, to)| (path(from), to.map(path))).collect(),
                 ..Extras::default()
             };
             let layout = Layout::new(&tree, None, &extras).map_err(|error| error.render())?;

@@ -21,9 +21,12 @@
         inherit system manifests features;
         builder = cuda-redist.packages.${system}.cuda-redist;
 
-        # Product and label, as `cuda-redist index` was told them. Where libraries of the product need those of CUDA its
-        # release goes beside them: `cuda = "12.9.1";`.
+        # Product and label, as `cuda-redist index` was told them.
         releases.mine = "1.0";
+
+        # The products of the set. With "cuda" among them (and `releases.cuda = "12.9.1"`) libraries of the product find those of
+        # CUDA, all of which are then fetched, unless `overrides.PACKAGE.dependencies` names the few that are needed.
+        products = [ "mine" ];
 
         # The folder with the archives, or an address: "https://example.org/mine".
         mirror = "file://${./archives}";

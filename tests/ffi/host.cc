@@ -3,7 +3,7 @@
 //
 //   host CORE FOLDER       runs every case; prints one line per case; exit code 1 when one is broken
 //
-// FOLDER holds good.json, bad.json and file.bin (SHA-256 in hex in file.bin.sha256).
+// FOLDER holds good.json, bad.json, feature.json, releases.json and file.bin (SHA-256 in hex in file.bin.sha256).
 #include "../../plugin/abi.h"
 
 #include <cstdio>
@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -306,9 +307,12 @@ static void good(const char * builtin, Make make, const std::string & result)
     report(status == CRD_OK && call.result == result && call.errors.empty(), std::string(builtin) + ": " + (call.errors.empty() ? call.result : call.errors[0]));
 }
 
+static std::set<std::string> thrown; // names of builtins, and of callbacks that threw
+
 // Every callback throws in turn: the core returns at once and says nothing itself.
 static void throwing(const char * builtin, Make make)
 {
+    thrown.insert(builtin);
     auto probe = make();
     enter(builtin, probe);
     for (size_t i = 1; i <= probe.callbacks; i++) {
@@ -317,6 +321,7 @@ static void throwing(const char * builtin, Make make)
         std::string last;
         call.before = [&](crd_call &, const char * name) { last = name; };
         auto status = enter(builtin, call);
+        thrown.insert(last);
         report(status == CRD_FAILED && call.callbacks == i && !call.afterParked && call.errors.empty() && call.result.empty(),
             std::string(builtin) + ": callback " + std::to_string(i) + " `" + last + "` throws");
     }
@@ -370,6 +375,26 @@ int main(int argc, char ** argv)
     throwing("problems", [] { auto call = composedCall(); call.values[6].text = "8.9"; return call; });
     throwing("problems", nestedCall);
     throwing("readReleases", importCall);
+    throwing("readFeatures", [] { return readCall("feature.json"); });
+    throwing("readReleases", [] { return readCall("releases.json"); });
+    throwing("shapes", [] { return crd_call(); });
+    // Those of a refusal, too: each position that it shows.
+    throwing("check", [] { auto call = checkCall(); call.values[6].text = "8.9"; call.values[5].text = "12.2"; return call; });
+    throwing("check", [] { auto call = composedCall(); call.values[7].text = "releasePackages"; return call; });
+    throwing("readReleases", [] { auto call = importCall(); call.values[1].kind = CRD_FUNCTION; return call; });
+    throwing("readManifest", [] { return readCall("bad.json"); });
+    throwing("verifyFile", [] {
+        auto call = verifyCall();
+        call.values[0].attrs.insert(call.values[0].attrs.end(), {{"md5", 3}, {"size", 4}});
+        call.values.push_back({CRD_STRING, "d41d8cd98f00b204e9800998ecf8427e", "", {}});
+        call.values.push_back({CRD_STRING, "0", "", {}});
+        return call;
+    });
+    throwing("verifyFile", [] { auto call = verifyCall(); call.values[2].text = std::string(64, '0'); return call; });
+    for (size_t i = 0; i < core->builtin_count; i++)
+        report(thrown.count(core->builtins[i].name), std::string(core->builtins[i].name) + ": callbacks threw");
+    for (auto name : {"look", "position", "path_name", "import", "read_file", "open_file", "build", "give", "check_interrupt"})
+        report(thrown.count(name), std::string("`") + name + "` threw");
     refused("readManifest", "a wrong field", readCall("bad.json"), "bad.json:", CRD_REJECTED);
 
     // Answers that break the contract.

@@ -686,14 +686,23 @@ fn overlay_adds_package_sets() {
             stdenv.cc.cc = { outPath = \"/nonexistent/gcc\"; lib = \"/nonexistent/gcc-lib\"; };
             stdenv.cc.bintools.dynamicLinker = \"/nonexistent/ld-linux-aarch64.so.1\";
             zlib = \"/nonexistent/zlib\";
-            config.allowUnfree = true;
             config.cudaCapabilities = [ \"8.7\" ];
             buildPackages.cuda-redist = \"/nonexistent\";
             callPackage = file: _: file;
+            buildPackages.makeSetupHook = { name, substitutions }: file: substitutions // {
+              inherit name;
+              isThere = builtins.pathExists file;
+            };
+            config.allowUnfreePredicate = package: package.pname != \"cuda_cudart\";
           } // overlay pkgs { };
           inherit (pkgs.cudaRedist.cudaPackages_12_9) cudnn flags libcublas;
+          isAllowed = package: (builtins.tryEval package.drvPath).success;
           server = (overlay (pkgs // { config.allowUnfree = true; }) { }).cudaRedist.cudaPackages_12_9;
         in {
+          hook = pkgs.cuda-redist-hook;
+          libcublas = isAllowed libcublas;
+          cuda_cudart = isAllowed pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart;
+          licence = (builtins.head pkgs.cudaRedist.cudaPackages_12_9.cuda_cudart.meta.license).shortName;
           names = builtins.attrNames (overlay pkgs { });
           name = libcublas.name;
           system = libcublas.system;
@@ -714,6 +723,16 @@ fn overlay_adds_package_sets() {
     assert_eq!(
         serde_json::from_str::<Value>(&ran.stdout).expect("JSON"),
         json!({
+            "hook": {
+                "name": "cuda-redist-hook",
+                "isThere": true,
+                "cudaRedist": "/nonexistent",
+                "driverPaths": "/run/opengl-driver/lib",
+            },
+            // As the configuration says.
+            "libcublas": true,
+            "cuda_cudart": false,
+            "licence": "CUDA EULA",
             "names": ["cuda-redist", "cuda-redist-hook", "cuda-redist-plugin", "cudaRedist"],
             "name": "libcublas-linux-aarch64-12.9.1.4",
             "system": "x86_64-linux",

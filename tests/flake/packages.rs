@@ -145,7 +145,7 @@ fn a_package_that_nobody_knows_finds_its_siblings() {
     );
     // Of what the table would say of these there is one library.
     let whole = "overrides = {
-        cuda_cudart.outputs = [ \"lib\" ];
+        cuda_cudart = { outputs = [ \"lib\" ]; links = { }; };
         libcublas.outputs = [ \"lib\" ];
         libcurand.outputs = [ \"lib\" ];
     };";
@@ -362,7 +362,7 @@ fn nccl_from_a_wheel_joins_a_set() {
         ],
     );
     let outputs = "overrides = {
-        cuda_cudart.outputs = [ \"lib\" ];
+        cuda_cudart = { outputs = [ \"lib\" ]; links = { }; };
         libcublas.outputs = [ \"lib\" ];
         libcudss.outputs = [ \"lib\" ];
     };";

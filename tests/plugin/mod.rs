@@ -2,7 +2,11 @@
 
 mod check;
 mod differential;
+mod hardness;
 mod loader;
+mod purity;
+mod random;
+
 mod read_features_and_releases;
 mod read_manifest;
 mod verify_file;

@@ -95,6 +95,14 @@ impl Nix {
         let mut settings = self.settings.clone();
         if plugin == Plugin::Loaded {
             settings.push_str(&format!("plugin-files = {}\n", self.plugin.display()));
+            // `scripts/sanitize` has a plugin that needs the runtime of its compiler, from the first allocation on.
+            if let Some(runtime) = std::env::var_os("CUDA_REDIST_NIX_PRELOAD") {
+                command.env("LD_PRELOAD", runtime);
+                command.env(
+                    "ASAN_OPTIONS",
+                    "detect_leaks=0:handle_segv=0:quarantine_size_mb=1",
+                );
+            }
         }
         command.env("NIX_CONFIG", settings);
         for variable in ["NIX_PATH", "NIX_REMOTE", "NIX_USER_CONF_FILES"] {

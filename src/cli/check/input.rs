@@ -5,11 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Diagnostic, Kind, Problem, Severity};
+use crate::manifest::MOST_BYTES;
 use crate::text;
-
-/// The largest text that is judged: fifty times NVIDIA's largest manifest. Judging takes up to 20 times a text's size in memory,
-/// and as many texts are judged at once as there are processors.
-pub(super) const MOST_BYTES: u64 = 16 << 20;
 
 /// Where a text comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,22 +49,20 @@ impl Input {
 
     /// Its text, or what is wrong with it before it is looked at.
     pub(super) fn read(&self) -> Result<Result<Vec<u8>, Box<Diagnostic>>, ReadError> {
+        let most = u64::from(MOST_BYTES);
         let mut text = Vec::new();
         let read = match self {
             Input::EmptyFolder(_) => {
                 let expected = "files named `*.json` in the folder".to_owned();
                 return Ok(Err(self.refuse("empty-folder", expected, "none")));
             }
-            Input::Stdin => io::stdin()
-                .lock()
-                .take(MOST_BYTES + 1)
-                .read_to_end(&mut text),
+            Input::Stdin => io::stdin().lock().take(most + 1).read_to_end(&mut text),
             Input::File(path) => {
-                File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut text))
+                File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut text))
             }
         };
         read.map_err(|source| self.unreadable(source))?;
-        if u64::try_from(text.len()).is_ok_and(|length| length <= MOST_BYTES) {
+        if u64::try_from(text.len()).is_ok_and(|length| length <= most) {
             return Ok(Ok(text));
         }
         let expected = format!("a file of at most {MOST_BYTES} bytes");
