@@ -9,7 +9,7 @@ export CUDA_REDIST_AARCH64 := $(abspath target/aarch64/aarch64-unknown-linux-gnu
 export CUDA_REDIST_PLUGIN := $(abspath target/plugin/lib/nix/plugins/cuda-redist.so)
 
 help: ## what this Makefile does
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile plugin/plugin.mk | expand -t 22
 
 demo: setup ## download NVIDIA's libraries, check, build, load them: the main job, end to end
 	@$(MAKE) --no-print-directory program plugin

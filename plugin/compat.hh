@@ -1,6 +1,5 @@
 // All differences between Nix versions. NIX_MINOR is the minor version (8 for 2.8.0), NIX_VERSION the whole one.
-// Compiled and run today: 2.8.0. The other spellings follow the boundaries found in Nix's tags and stay
-// unproven until their version is built.
+// Known are 2.8 and 2.18 to 2.35; docs/plugin.md says which of them were run and which only compiled.
 #pragma once
 
 #if NIX_MINOR >= 28
@@ -25,6 +24,7 @@
 #error "HAVE_BOEHMGC decides the layout of EvalState and must be what Nix was built with"
 #endif
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -38,7 +38,7 @@ namespace compat {
 
 using namespace nix;
 
-#if NIX_MINOR >= 9
+#if NIX_MINOR >= 18
 using Position = PosIdx;
 using PositionArg = const PosIdx;
 #else
@@ -46,7 +46,7 @@ using Position = const Pos &;
 using PositionArg = const Pos &;
 #endif
 
-#if NIX_MINOR >= 16
+#if NIX_MINOR >= 18
 using Context = NixStringContext;
 #else
 using Context = PathSet;
@@ -56,14 +56,14 @@ using Context = PathSet;
 inline std::string firstOf([[maybe_unused]] EvalState & state, const Context & context)
 {
     if (context.empty()) return {};
-#if NIX_MINOR >= 16
+#if NIX_MINOR >= 18
     auto element = context.begin()->to_string();
 #else
     std::string element = *context.begin();
 #endif
     // `!OUTPUT!PATH` is an output of a derivation, `=PATH` a derivation with all that it needs.
     auto path = element[0] == '=' ? element.substr(1) : element.substr(element.rfind('!') + 1);
-#if NIX_MINOR >= 16
+#if NIX_MINOR >= 18
     path = state.store->storeDir + "/" + path;
 #endif
     return path;
@@ -75,7 +75,7 @@ template<class E> [[noreturn]] void raiseAs([[maybe_unused]] EvalState & state, 
 #if NIX_MINOR >= 21
     state.error<E>("%s", Uncolored(message)).atPos(position).debugThrow();
     __builtin_unreachable();
-#elif NIX_MINOR >= 9
+#elif NIX_MINOR >= 18
     throw E({.msg = hintfmt("%s", normaltxt(message)), .errPos = state.positions[position]});
 #else
     throw E(ErrorInfo{.msg = hintfmt("%s", normaltxt(message)), .errPos = position});
@@ -84,7 +84,7 @@ template<class E> [[noreturn]] void raiseAs([[maybe_unused]] EvalState & state, 
 
 inline std::string_view forceString(EvalState & state, Value & value, Context & context, Position position)
 {
-#if NIX_MINOR >= 13
+#if NIX_MINOR >= 18
     return state.forceString(value, context, position, "while evaluating an argument of a cudaRedist builtin");
 #else
     return state.forceString(value, context, position);
@@ -93,7 +93,7 @@ inline std::string_view forceString(EvalState & state, Value & value, Context & 
 
 inline void forceAttrs(EvalState & state, Value & value, Position position)
 {
-#if NIX_MINOR >= 13
+#if NIX_MINOR >= 18
     state.forceAttrs(value, position, "while evaluating an argument of a cudaRedist builtin");
 #else
     state.forceAttrs(value, position);
@@ -101,7 +101,7 @@ inline void forceAttrs(EvalState & state, Value & value, Position position)
 }
 
 // Where something was written, kept as Nix keeps it.
-#if NIX_MINOR >= 9
+#if NIX_MINOR >= 18
 using Place = PosIdx;
 inline const Place nowhere = noPos;
 #else
@@ -111,7 +111,7 @@ inline const Place nowhere = &noPos;
 
 inline bool isKnown(Place place)
 {
-#if NIX_MINOR >= 9
+#if NIX_MINOR >= 18
     return bool(place);
 #else
     return bool(*place);
@@ -121,11 +121,11 @@ inline bool isKnown(Place place)
 // Calls `use(file, line, column)` if it is known where.
 template<class F> void atPlace([[maybe_unused]] EvalState & state, Place place, F use)
 {
-#if NIX_MINOR >= 13
+#if NIX_MINOR >= 18
     auto pos = state.positions[place];
     if (!pos.line) return;
     if (auto path = std::get_if<SourcePath>(&pos.origin)) use(path->to_string(), pos.line, pos.column);
-#elif NIX_MINOR >= 9
+#elif NIX_MINOR >= 18
     auto pos = state.positions[place];
     if (pos && pos.origin == foFile) use(std::string(pos.file), pos.line, pos.column);
 #else
@@ -139,7 +139,7 @@ template<class F> void eachAttr([[maybe_unused]] EvalState & state, Value & set,
 #if NIX_MINOR >= 22
     for (auto * attr : set.attrs()->lexicographicOrder(state.symbols))
         use(std::string_view(state.symbols[attr->name]), attr->value, Place(attr->pos));
-#elif NIX_MINOR >= 9
+#elif NIX_MINOR >= 18
     for (auto * attr : set.attrs->lexicographicOrder(state.symbols))
         use(std::string_view(state.symbols[attr->name]), attr->value, Place(attr->pos));
 #else
@@ -177,9 +177,8 @@ inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::s
 {
 #if NIX_MINOR >= 33
     value.mkString(text, state.mem);
-#elif NIX_MINOR >= 9
-    // GC_STRNDUP behind mkString(string_view) calls strlen first: give it a text with an end.
-    value.mkString(std::string_view(std::string(text)));
+#elif NIX_MINOR >= 18
+    value.mkString(text);
 #else
     if (text.empty()) return value.mkString("");
     auto copy = static_cast<char *>(GC_MALLOC_ATOMIC(text.size() + 1));
@@ -193,7 +192,7 @@ inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::s
 // Gives the memory of a string back at once. Only for a string that nobody else has seen, not even in an error.
 inline void dropString([[maybe_unused]] Value & value)
 {
-#if NIX_MINOR < 9
+#if NIX_MINOR < 18
     auto text = const_cast<char *>(value.string.s);
     value.mkNull();
     // Not the literal that every empty string shares.
@@ -238,9 +237,9 @@ inline void makeBuiltin([[maybe_unused]] EvalState & state, Value & value, const
     auto arity = args.size();
 #if NIX_MINOR >= 34
     value.mkPrimOp(new PrimOp{.name = name, .args = std::move(args), .arity = arity, .doc = doc, .impl = function});
-#elif NIX_MINOR >= 17
+#elif NIX_MINOR >= 18
     value.mkPrimOp(new PrimOp{.name = name, .args = std::move(args), .arity = arity, .doc = doc, .fun = function});
-#elif NIX_MINOR >= 9
+#elif NIX_MINOR >= 18
     value.mkPrimOp(new PrimOp{.fun = function, .arity = arity, .name = name, .args = std::move(args), .doc = doc});
 #else
     value.mkPrimOp(new PrimOp{.fun = function, .arity = arity, .name = state.symbols.create(name), .args = std::move(args), .doc = doc});
@@ -265,15 +264,20 @@ struct Opened
 };
 
 // Not blocking: the core refuses a FIFO, nobody waits for it.
-inline Opened openReal(EvalState & state, const std::string & real)
+inline int openHow(const std::string & real)
 {
-    auto fd = open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    return open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+[[maybe_unused]] inline Opened openReal(EvalState & state, const std::string & real)
+{
+    auto fd = openHow(real);
     if (fd < 0) throw SysError("opening file '%1%'", real);
     return {fd, state.store->isInStore(real)};
 }
 
 // Opens the file that the user gave, once its context is built and the evaluator's access rules let it through.
-#if NIX_MINOR >= 20
+#if NIX_MINOR >= 19
 // A file that has no place of its own on this machine (an accessor may read it from anywhere) comes through an unnamed copy.
 inline Opened openCopy(const SourcePath & path)
 {
@@ -287,8 +291,28 @@ inline Opened openCopy(const SourcePath & path)
     path.accessor->readFile(path.path, sink, [](uint64_t) {});
     sink.flush();
     if (lseek(copy.get(), 0, SEEK_SET) < 0) throw SysError("rewinding a temporary file");
-    // Nobody else has it.
-    return {copy.release(), true};
+    // Nothing of it may be remembered: another copy can have its inode.
+    return {copy.release(), false};
+}
+
+// Where a path is on this machine, once the evaluator's access rules let it through; empty when it has no place.
+inline std::string placeOf([[maybe_unused]] EvalState & state, const SourcePath & path)
+{
+    // From 2.23 on the accessor checks the access before it says where the file is.
+    auto real = path.getPhysicalPath();
+#if NIX_MINOR >= 21
+    if (real) return real->string();
+#else
+    if (real) return std::string(real->abs());
+#endif
+#if NIX_MINOR < 23
+    // Before, one that checks says nothing: any question to it is checked, and the root's paths are those of this machine.
+    if (path.accessor == state.rootFS) {
+        path.lstat();
+        return std::string(path.path.abs());
+    }
+#endif
+    return {};
 }
 
 inline Opened openFile(EvalState & state, Position position, Value & value)
@@ -308,18 +332,21 @@ inline Opened openFile(EvalState & state, Position position, Value & value)
         path = {path.accessor, CanonPath(state.toRealPath(rewriteStrings(std::string(path.path.abs()), rewrites), context))};
 #endif
     }
+#if NIX_MINOR >= 20
     path = path.resolveSymlinks();
-#endif
-    // The accessor checks the access before it says where the file is.
-    auto real = path.getPhysicalPath();
-    if (!real) return openCopy(path);
-#if NIX_MINOR >= 21
-    return openReal(state, real->string());
 #else
-    return openReal(state, std::string(real->abs()));
+    path = state.checkSourcePath(path);
 #endif
+#endif
+    auto real = placeOf(state, path);
+    if (real.empty()) return openCopy(path);
+    auto fd = openHow(real);
+    if (fd >= 0) return {fd, state.store->isInStore(real)};
+    // Of several accessors the first one names a place, whether the file is there or another one has it. Who reads it knows.
+    if (errno == ENOENT || errno == ENOTDIR) return openCopy(path);
+    throw SysError("opening file '%1%'", real);
 }
-#elif NIX_MINOR >= 16
+#elif NIX_MINOR >= 18
 inline Opened openFile(EvalState & state, Position position, Value & value)
 {
     Context context;
@@ -342,7 +369,7 @@ inline Opened openFile(EvalState & state, Position position, Value & value)
 inline std::string pathName(EvalState & state, Position position, Value & value)
 {
     Context context;
-#if NIX_MINOR >= 16
+#if NIX_MINOR >= 18
     return state.coerceToPath(position, value, context, "while evaluating the path given to a cudaRedist builtin").path.abs();
 #else
     return state.coerceToPath(position, value, context);

@@ -58,6 +58,7 @@ stdenv.mkDerivation {
     install -D -m 755 ${core}/lib/libcuda_redist.so $out/lib/nix/plugins/cuda-redist.so
     ln -s plugins/cuda-redist.so $out/lib/nix/cuda-redist.optional.so
     bash scripts/build-shim $out/lib/nix/plugins/cuda-redist.so ${lib.getBin nix}
+    rm $out/lib/nix/cuda-redist/*.flags
     runHook postInstall
   '';
 

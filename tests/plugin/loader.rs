@@ -205,6 +205,22 @@ fn the_optional_file_of_the_build_loads_the_builtins() {
     assert_eq!(nix.value("builtins ? cudaRedist"), "true");
 }
 
+/// Programs that only serve the store open the plugin, too, and say so where there is no shim.
+#[test]
+fn programs_of_the_store_open_it() {
+    let Some(mut nix) = Nix::new("plugin::programs_of_the_store") else {
+        return;
+    };
+    copied(&mut nix);
+    let (version, _) = identity(&nix);
+    let sentence = format!("cuda-redist: this is Nix {version}, the plugin was built for no Nix; ");
+    for (program, argument) in [("nix-store", "--dump-db"), ("nix-daemon", "--stdio")] {
+        let ran = support::run(nix.command(program).arg(argument).stdin(Stdio::null()));
+        let ran = ran.expect(1);
+        assert!(ran.stderr.contains(&sentence), "{program}: {}", ran.stderr);
+    }
+}
+
 /// Every program that evaluates or serves the store starts with the plugin; those that evaluate have the builtin.
 #[test]
 fn every_program_of_nix_loads_it() {
@@ -224,7 +240,7 @@ fn every_program_of_nix_loads_it() {
     let derivation = format!(
         "assert {there}; derivation {{ name = \"x\"; system = builtins.currentSystem; builder = \"/bin/sh\"; args = [ \"-c\" \"echo fine > $out\" ]; }}"
     );
-    let cases: [(&str, &[&str], &str); 7] = [
+    let cases: [(&str, &[&str], &str); 6] = [
         ("nix-instantiate", &["--eval", "-E", there], "true\n"),
         ("nix", &["eval", "--impure", "--expr", there], "true\n"),
         ("nix", &["eval", &format!("{flake}#there")], "true\n"),
@@ -235,7 +251,6 @@ fn every_program_of_nix_loads_it() {
             "/store/",
         ),
         ("nix-store", &["--dump-db"], ""),
-        ("nix-daemon", &["--version"], "nix-daemon (Nix) "),
     ];
     for (program, args, printed) in cases {
         let ran = support::run(nix.command(program).args(args)).expect(0);

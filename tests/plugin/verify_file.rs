@@ -235,3 +235,27 @@ fn hashing_can_be_interrupted() {
     );
     assert!(said.contains("interrupted by the user"), "{said}");
 }
+
+/// A file that Nix has in itself, with no place on this machine: newer ones read it, 2.8 imports it only.
+#[test]
+fn a_file_without_a_place_is_judged_as_readfile_does() {
+    let Some(nix) = Nix::new("plugin::a_file_without_a_place") else {
+        return;
+    };
+    let file = "<nix/fetchurl.nix>";
+    let read = nix.eval(&format!("builtins.stringLength (builtins.readFile {file})"));
+    if read.code == 0 {
+        let right = format!(
+            "builtins.cudaRedist.verifyFile {{ path = {file}; sha256 = builtins.hashFile \"sha256\" {file}; }} == {file}"
+        );
+        assert_eq!(nix.value(&right), "true");
+        let wrong =
+            format!("builtins.cudaRedist.verifyFile {{ path = {file}; sha256 = \"{EMPTY}\"; }}");
+        let refusal = nix.refusal(&wrong);
+        assert!(refusal.contains("sha256 mismatch"), "{refusal}");
+    } else {
+        let verify =
+            format!("builtins.cudaRedist.verifyFile {{ path = {file}; sha256 = \"{EMPTY}\"; }}");
+        nix.eval(&verify).expect(1);
+    }
+}
