@@ -13,6 +13,9 @@
 #include <eval-inline.hh>
 #include <globals.hh>
 #include <store-api.hh>
+#if NIX_MINOR == 19
+#include <fs-input-accessor.hh>
+#endif
 #if NIX_MINOR >= 19
 #include <signals.hh>
 #else
