@@ -58,8 +58,12 @@ let
         "13.1.0" = manifest "nvidia_cuda_runtime-13.1.0-py3-none-any.whl" [
           "cuda_cudart"
           "cuda_nvcc"
+          "cuda_nvml_dev"
         ];
-        "13.2.0" = manifest "x.tar.xz" [ "cuda_nvcc" ];
+        "13.2.0" = manifest "x.tar.xz" [
+          "cuda_nvcc"
+          "cuda_nvml_dev"
+        ];
       };
     };
   manifest =
@@ -200,6 +204,14 @@ import ../lib/failures.nix {
       # Wheels have no such files.
       {
         expr = plan "13.1.0" "cuda_cudart" ? replaceTexts || plan "13.1.0" "cuda_cudart" ? links;
+        expected = false;
+      }
+      {
+        expr = (plan "13.2.0" "cuda_nvml_dev").links;
+        expected."lib/stubs/libnvidia-ml.so.1" = "libnvidia-ml.so";
+      }
+      {
+        expr = plan "13.1.0" "cuda_nvml_dev" ? links;
         expected = false;
       }
     ];

@@ -254,9 +254,9 @@ pub enum ElfCommand {
     /// Set right what linkers left in the RUNPATH of programs that use packages of a set, in place
     ///
     /// Folders of stubs give way to the driver's folders. Folders of links (a merged toolkit, nvcc's own) become those in which the
-    /// libraries that the program needs really are. Needed libraries that no entry has are looked for in the library paths. The
-    /// driver's folders stand first where the program needs CUDA. All else stays, in its order; a file that is right already, a
-    /// static program and what is no ELF file is not touched. Prints each file that was changed, with its new RUNPATH.
+    /// libraries that the program needs, or may open, really are. Needed libraries that no entry has are looked for in the library
+    /// paths. The driver's folders stand first where the program needs CUDA. All else stays, in its order; a file that is right
+    /// already, a static program and what is no ELF file is not touched. Prints each file that was changed, with its new RUNPATH.
     FixRunpath {
         /// Where the driver's libraries are at run time; may be repeated
         #[arg(

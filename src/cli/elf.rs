@@ -13,7 +13,7 @@ use super::stdout::{each, exit_code, print, worst};
 use crate::elf::{self, Edit, ElfKind, Facts, Rung, SearchPath, Writing};
 use crate::error::{Error, Problem};
 use crate::fatbin::{self, Architecture, DeviceCode};
-use crate::resolve::{self, Entry, Found, Tree};
+use crate::resolve::{self, Consumers, Entry, Found, Tree};
 use crate::text;
 
 /// A file that was named is no ELF file.
@@ -52,14 +52,11 @@ pub(super) fn run(args: &ElfArgs) -> Result<ExitCode, Error> {
             library_paths,
             paths,
         } => {
-            let (mut files, mut gravest) = (Vec::new(), None);
-            for path in paths {
-                let found = files_below(path).map(|mut found| files.append(&mut found));
-                gravest = gravest.max(worst(std::iter::once(found)));
-            }
-            let fixed = each(&files, |file, out| {
-                fix(driver_paths, library_paths, file, out)
-            });
+            let mut files = Vec::new();
+            let listed = paths.iter().flat_map(|path| files_below(path, &mut files));
+            let gravest = worst(listed.map(Err));
+            let consumers = Consumers::new(driver_paths, library_paths);
+            let fixed = each(&files, |file, out| fix(&consumers, file, out));
             match gravest {
                 Some(gravest) => exit_code(Some(gravest)),
                 None => fixed,
@@ -87,29 +84,25 @@ fn carry_out(edit: &Edit, file: &Path, out: &mut String) -> Result<(), Error> {
     Ok(())
 }
 
-/// The files in `path`; links are not followed.
-fn files_below(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let mut tree = Tree::read(path)?;
-    if let Some(error) = tree.unreadable.pop() {
-        return Err(error.into());
-    }
+/// Adds the files in `path` to `files`; links are not followed. Returns what could not be looked at: the files beside it count all the same.
+fn files_below(path: &Path, files: &mut Vec<PathBuf>) -> Vec<Error> {
+    let tree = match Tree::read(path) {
+        Ok(tree) => tree,
+        Err(error) => return vec![error],
+    };
     let is_file = |entry: &&Entry| matches!(entry.found, Found::File);
-    let files = tree.entries.iter().filter(is_file);
-    Ok(files.map(|entry| tree.shown(&entry.path)).collect())
+    let found = tree.entries.iter().filter(is_file);
+    files.extend(found.map(|entry| tree.shown(&entry.path)));
+    tree.unreadable.into_iter().map(Error::from).collect()
 }
 
 /// Sets the RUNPATH of one file right and says so; what the loader does not look at stays as it is.
-fn fix(
-    driver_paths: &[String],
-    library_paths: &[PathBuf],
-    file: &Path,
-    out: &mut String,
-) -> Result<(), Error> {
+fn fix(consumers: &Consumers<'_>, file: &Path, out: &mut String) -> Result<(), Error> {
     let Some(facts) = resolve::read(file)?.filter(resolve::is_loadable) else {
         return Ok(());
     };
     let names = resolve::names(file)?;
-    let runpath = resolve::consumer_runpath(&facts, &names, driver_paths, library_paths);
+    let runpath = consumers.runpath(&facts, &names)?;
     let old = facts.runpath.as_deref().or(facts.rpath.as_deref());
     if old.unwrap_or_default() == runpath {
         return Ok(());

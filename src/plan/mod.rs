@@ -2,6 +2,7 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod edits;
+mod extras;
 pub mod outputs;
 mod pattern;
 mod read;

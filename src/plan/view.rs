@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::extras::{A_GLOB, LINKS, links_of};
 use super::pattern::Pattern;
 use super::read::{
-    A_GLOB, AN_ABSOLUTE, LINKS, OUTPUT, PlanProblem, judge_typed, links_of, listed, member,
-    nix_keys, no_outputs, optional, required,
+    AN_ABSOLUTE, OUTPUT, PlanProblem, judge_typed, listed, member, nix_keys, no_outputs, optional,
+    required,
 };
 use super::{Judged, OutputName};
 use crate::error::Error;

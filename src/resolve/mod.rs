@@ -22,7 +22,7 @@ use std::fmt;
 
 use crate::elf::{ByteOrder, Class, ElfKind, Facts, Machine};
 
-pub use consumer::consumer_runpath;
+pub use consumer::Consumers;
 pub use debug::read;
 pub use host::{Host, host, known_package};
 pub use names::{Names, names};

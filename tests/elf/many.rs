@@ -1,5 +1,7 @@
 //! The commands on many files at once, among them several names of one file.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -185,4 +187,80 @@ fn a_runpath_is_removed() {
             assert_eq!(target.run(file, &[]).code, 0, "{file:?}");
         }
     }
+}
+
+/// A folder that cannot be read hides nothing but itself, and each such folder is told.
+#[test]
+fn folders_that_cannot_be_read() {
+    let test = "elf::many::folders_that_cannot_be_read";
+    let (Some(target), Some(cp), Some(setpriv)) = (
+        Target::host(test),
+        support::tool(test, "cp"),
+        support::tool(test, "setpriv"),
+    ) else {
+        return;
+    };
+    let dir = support::dir();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    };
+    let top = dir.path().join("top");
+    let at = |name: &str| top.join(name);
+    for name in ["closed-1", "closed-2", "open"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    let file = at("open/program");
+    let stubs = "-Wl,-rpath,/far/lib/stubs:/kept";
+    target.compile("int main(void) { return 0; }", &[stubs], &file);
+    // Where everyone can reach them. The child writes the program: what we write ourselves may be busy when it is to run.
+    let program = dir.path().join("cuda-redist");
+    support::run(Command::new(cp).args([support::program(), &program])).expect(0);
+    for path in [dir.path(), &top, &at("open"), &file] {
+        mode(path, 0o777);
+    }
+    // The superuser may read anything; the limits are somebody else's.
+    let mut command = if support::is_root() {
+        std::os::unix::fs::chown(&file, Some(65534), Some(65534)).unwrap();
+        let mut command = Command::new(setpriv);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+        command.arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
+    for name in ["closed-1", "closed-2"] {
+        mode(&at(name), 0);
+    }
+    let gone = dir.path().join("gone");
+    command.args(["elf", "fix-runpath", "--driver-path", "/drv"]);
+    let ran = support::run(command.args([&gone, &top])).expect(3);
+    for name in ["closed-1", "closed-2"] {
+        mode(&at(name), 0o755);
+    }
+    let runpath = "/drv:/kept";
+    assert_eq!(
+        ran.stdout,
+        format!("{}: RUNPATH {runpath}\n", file.display())
+    );
+    let mut told: Vec<&str> = ran.stderr.lines().collect();
+    told.sort_unstable();
+    let denied = |name: &str| {
+        let place = at(name);
+        format!(
+            "{}: cannot look at it: Permission denied (os error 13)",
+            place.display()
+        )
+    };
+    let mut expected = vec![
+        format!(
+            "{}: cannot look at it: No such file or directory (os error 2)",
+            gone.display()
+        ),
+        denied("closed-1"),
+        denied("closed-2"),
+    ];
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+    let facts = elf::read(&file).unwrap().unwrap();
+    assert_eq!(facts.runpath.as_deref(), Some(runpath));
 }

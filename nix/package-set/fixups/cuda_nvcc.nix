@@ -5,7 +5,7 @@
   was a part of nvcc before. So `nvcc x.cu` works by itself. `lib64` is what the profile of some releases says.
 
   Links, no copies: a program that is linked against the runtime here has the folder `lib` of nvcc in its RUNPATH, unless it is
-  linked by stdenv with `cuda_cudart` among its inputs; `cuda-redist elf settle-runpath` sets it right.
+  linked by stdenv with `cuda_cudart` among its inputs; `cuda-redist elf fix-runpath` sets it right.
 
   Source: nixpkgs, `cuda_nvcc`, which rewrites `nvcc.profile` and copies libnvvm; what nvcc 13.2 prints with `--dryrun`.
 */
