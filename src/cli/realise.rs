@@ -89,7 +89,8 @@ pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
 pub(super) fn run_view(args: &RealiseArgs) -> Result<ExitCode, Error> {
     carry_out(args, |text, place, outputs, staging, progress| {
         let plan = plan::read_view(text, place, outputs)?;
-        Ok(view(&plan, staging, progress)?.to_json())
+        let stop = stop_on_signals(staging)?;
+        Ok(view(&plan, staging, &stop, progress)?.to_json())
     })
 }
 

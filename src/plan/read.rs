@@ -1,11 +1,11 @@
 //! The derivation's JSON, judged again: `.attrs.json`, or the same written by hand.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::pattern::{Pattern, Patterns};
-use super::{Extras, Judged, OutputName, Plan};
+use super::{Extras, Judged, OutputName, Plan, SUPPORT};
 use crate::error::{Error, Kind, Problem, Severity};
 use crate::manifest::json::{Node, Tape};
 use crate::manifest::{
@@ -216,7 +216,7 @@ pub(super) static LINKS: Record = Record {
     what: Cow::Borrowed("texts of links by path"),
     fields: Cow::Borrowed(&[]),
     rest: Rest::Each {
-        key: Ref::Static(&INSIDE),
+        key: Ref::Static(&LINKED),
         rule: Rule::text(&LINK),
     },
     ordered: &[],
@@ -227,7 +227,7 @@ static MERGE: Record = Record {
     what: Cow::Borrowed("folders of other packages by folder"),
     fields: Cow::Borrowed(&[]),
     rest: Rest::Each {
-        key: Ref::Static(&INSIDE),
+        key: Ref::Static(&LINKED),
         rule: Rule::list(&AN_ABSOLUTE),
     },
     ordered: &[],
@@ -262,6 +262,18 @@ static INSIDE: Text = Text {
     test: Test::By(|path| match RelPath::new(path) {
         Ok(_) => Ok(()),
         Err(_) => Err(text::quote(path)),
+    }),
+    pattern: None,
+};
+
+/// Where links may be made.
+static LINKED: Text = Text {
+    expected: Cow::Borrowed(
+        "a path inside the package, without `.` and `..` and outside of `nix-support`",
+    ),
+    test: Test::By(|path| match RelPath::new(path) {
+        Ok(inside) if inside.components().next() != Some(SUPPORT) => Ok(()),
+        _ => Err(text::quote(path)),
     }),
     pattern: None,
 };
@@ -458,6 +470,7 @@ pub fn read(
             }
         }
     }
+    judge_links(tape.root(), &parts.extras.links, &mut findings);
     for name in &parts.extras.dlopen {
         if !parts.dependencies.contains_key(name) {
             let expected = "names of `dependencies` only".to_owned();
@@ -505,6 +518,24 @@ pub fn read(
         outputs,
         _judged: Judged,
     })
+}
+
+/// A link inside of another one would be made wherever that leads.
+pub(super) fn judge_links<'a, 't>(
+    root: Node<'a, 't>,
+    links: &[(RelPath, String)],
+    findings: &mut Findings<Node<'a, 't>>,
+) {
+    let places: BTreeSet<&str> = links.iter().map(|(place, _)| place.as_str()).collect();
+    for place in &places {
+        let ends = place.match_indices('/').map(|(end, _)| end);
+        let above = ends.filter_map(|end| place.get(..end));
+        if let Some(above) = above.into_iter().find(|above| places.contains(above)) {
+            let found = format!("{} inside {}", text::quote(place), text::quote(above));
+            let expected = "links beside each other".to_owned();
+            findings.push(finding(root, &["links", place], expected, found));
+        }
+    }
 }
 
 /// Holds each value below `checks` against the shape beside it; what is there in another form is the shape's of plans to say.
@@ -1205,10 +1236,28 @@ mod tests {
         plan.json:10:56: `links.lib64`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found `../lib`
         plan.json:10:71: `links.x`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found ``
         plan.json:11:25: `merge.include[0]`: expected an absolute path without `.` and `..`, found `include`
-        plan.json:11:37: `merge.""`: expected as key a path inside the package, without `.` and `..`, found ``
+        plan.json:11:37: `merge.""`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found ``
         plan.json:11:63: `replaceTexts."["`: expected as key a glob over the paths of a package, such as `lib/**/*.so*`, found `[`
         plan.json:11:69: `replaceTexts."[".""`: expected as key a text that is not empty, found an empty string
         plan.json:11:90: `replaceTexts.x.x`: expected a text, found the number 1
         "#);
+        for (wrong, expected) in [
+            (
+                r#""links": {"nix-support": "lib"}"#,
+                "`links.nix-support`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found `nix-support`",
+            ),
+            (
+                r#""merge": {"nix-support/x": []}"#,
+                "`merge.\"nix-support/x\"`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found `nix-support/x`",
+            ),
+            (
+                r#""links": {"n": "/a", "n/x/y": "z", "nm": "/b"}"#,
+                "`links.\"n/x/y\"`: expected links beside each other, found `n/x/y` inside `n`",
+            ),
+        ] {
+            let found = refusal(&extra(wrong));
+            let (_, found) = found.split_once(": ").unwrap();
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -87,6 +87,8 @@ pub(super) enum RealiseError {
         first: PathBuf,
         second: PathBuf,
     },
+    #[error("expected a folder {} for a link to another package, found something else", text::quote(.above))]
+    NoFolderAbove { place: String, above: String },
     #[error("expected a link to something, at a place of its own, found {found}")]
     Link { place: String, found: String },
     #[error("expected the text {}, found a file without it", text::quote(.text))]
@@ -206,7 +208,8 @@ impl Problem for RealiseError {
             RealiseError::NothingToMove { folder } => {
                 format!("`moves.{}`", text::printable(folder))
             }
-            RealiseError::MergeCollision { place, .. } => text::printable(place),
+            RealiseError::MergeCollision { place, .. }
+            | RealiseError::NoFolderAbove { place, .. } => text::printable(place),
             RealiseError::Link { place, .. } => format!("`links.{}`", text::printable(place)),
             RealiseError::NothingToReplace { file, .. } | RealiseError::NoText { file, .. } => {
                 text::printable(file)
@@ -263,7 +266,7 @@ impl Problem for RealiseError {
             RealiseError::NoText { .. } => Some(
                 "let the glob of `replaceTexts` match texts only".to_owned(),
             ),
-            RealiseError::MergeCollision { .. } => Some(
+            RealiseError::MergeCollision { .. } | RealiseError::NoFolderAbove { .. } => Some(
                 "leave one of the packages out, or the path itself (`leaveOut` of a view)".to_owned(),
             ),
             RealiseError::NoFolder { .. } => Some(

@@ -42,7 +42,8 @@ use crate::archive;
 use crate::error::Error;
 use crate::hash;
 use crate::manifest::{Platform, Version};
-use crate::plan::{Extras, OutputName, Patterns, Plan, outputs};
+use crate::plan::outputs::{self, Placement};
+use crate::plan::{Extras, OutputName, Patterns, Plan};
 use crate::relpath::RelPath;
 use crate::resolve::Abi;
 use crate::text;
@@ -209,7 +210,8 @@ fn carry_out(
     let mut references = References::default();
     support::refer(plan, &mut references);
     let homes = Homes::new(&tree, &layout, plan);
-    let split = Split::new(&tree, &homes, plan, &mut references)?;
+    let others = Others::read(plan, progress)?;
+    let split = Split::new(&tree, &homes, plan, &others.places, &mut references)?;
     split.carry_out(&unpacked, &stage)?;
     for line in split.made_links() {
         progress(Event::Detail(&line));
@@ -224,7 +226,7 @@ fn carry_out(
         progress,
     )?;
     texts::replace(&extras.replace_texts, &split, &stage, progress)?;
-    link_others(plan, &stage, progress)?;
+    others.carry_out(plan, &stage)?;
     let outputs = split.outputs(&plan.outputs);
     for output in &outputs {
         progress(Event::Note(&output.to_string()));
@@ -249,7 +251,7 @@ fn carry_out(
             (Vec::new(), Vec::new())
         }
     };
-    support::write(plan, &split, &stage)?;
+    support::write(plan, &split, &others.places, &stage)?;
     progress(Event::Note(&format!(
         "patched: {}, left alone: {}, rewritten: {}",
         patched.len(),
@@ -287,27 +289,48 @@ fn carry_out(
     Ok(report)
 }
 
-/// Makes the links of the plan: those into other packages, and single ones.
-fn link_others(plan: &Plan, stage: &Stage, progress: Progress<'_>) -> Result<(), Error> {
-    let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
-    let extras = &plan.extras;
-    let dir = |place: &RelPath| {
-        let output = outputs::place(place, &declared, &extras.patterns);
-        stage.dir(output)
-    };
-    let mut merged = Merged::default();
-    for (at, folders) in &extras.merge {
-        let before = merged.len();
-        for folder in folders {
-            merged.add(Some(at), folder, &[])?;
+/// The links that a plan makes: those into other packages, and single ones.
+struct Others {
+    merged: Merged,
+    /// Where each of them lies.
+    places: Vec<Placement>,
+}
+
+impl Others {
+    /// Reads what there is in the other packages.
+    fn read(plan: &Plan, progress: Progress<'_>) -> Result<Others, Error> {
+        let extras = &plan.extras;
+        let mut merged = Merged::default();
+        for (at, folders) in &extras.merge {
+            let before = merged.len();
+            for folder in folders {
+                merged.add(Some(at), folder, &[])?;
+            }
+            let linked = merged.len().saturating_sub(before);
+            progress(Event::Detail(&format!(
+                "{at}: {linked} links to other packages"
+            )));
         }
-        let linked = merged.len().saturating_sub(before);
-        progress(Event::Detail(&format!(
-            "{at}: {linked} links to other packages"
-        )));
+        let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+        let single = extras.links.iter().map(|(place, _)| place);
+        let places = merged.places().chain(single).map(|path| Placement {
+            output: outputs::place(path, &declared, &extras.patterns),
+            path: path.clone(),
+        });
+        let places = places.collect();
+        Ok(Others { merged, places })
     }
-    merged.carry_out(dir)?;
-    merge::link(&extras.links, dir)
+
+    /// Makes them.
+    fn carry_out(&self, plan: &Plan, stage: &Stage) -> Result<(), Error> {
+        let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+        let dir = |place: &RelPath| {
+            let output = outputs::place(place, &declared, &plan.extras.patterns);
+            stage.dir(output)
+        };
+        self.merged.carry_out(dir)?;
+        merge::link(&plan.extras.links, dir)
+    }
 }
 
 /// Tells every file, link and empty folder below `folder`, in order of paths.
