@@ -209,6 +209,24 @@ impl Error {
             .unwrap_or(Kind::Fault)
     }
 
+    /// Does one of the problems come of a `T`, also of one inside an [`std::io::Error`]?
+    pub fn comes_of<T: std::error::Error + 'static>(&self) -> bool {
+        self.problems().any(|problem| {
+            let mut cause = problem.source();
+            while let Some(error) = cause {
+                // What was put into an I/O error is not among its sources.
+                let inside = error
+                    .downcast_ref::<std::io::Error>()
+                    .and_then(std::io::Error::get_ref);
+                if error.is::<T>() || inside.is_some_and(|inside| inside.is::<T>()) {
+                    return true;
+                }
+                cause = error.source();
+            }
+            false
+        })
+    }
+
     /// Was the content judged and refused (as opposed to unreadable)?
     pub fn is_rejected(&self) -> bool {
         self.kind() == Kind::Rejected

@@ -66,18 +66,21 @@ fn foreign_paths(path: &Path) -> Result<BTreeSet<String>, Error> {
             source,
         })?;
     let text = String::from_utf8_lossy(&bytes);
+    let foreign = paths_in(&text).filter(|path| foreign(path).is_some());
+    Ok(foreign.map(str::to_owned).collect())
+}
+
+/// The absolute paths in a text that build systems read, as they stand there: without the root itself.
+pub fn paths_in(text: &str) -> impl Iterator<Item = &str> {
     let is_end = |c: char| c.is_whitespace() || "\"'`;:,()<>|&=[]".contains(c);
-    let mut found = BTreeSet::new();
-    for word in text.split(is_end) {
-        let word = word
-            .strip_prefix("-I")
-            .or_else(|| word.strip_prefix("-L"))
-            .unwrap_or(word);
-        if foreign(word).is_some() {
-            found.insert(word.to_owned());
-        }
-    }
-    Ok(found)
+    let words = text.split(is_end).map(|word| {
+        let without = word.strip_prefix("-I").or_else(|| word.strip_prefix("-L"));
+        without.unwrap_or(word)
+    });
+    words.filter(|word| {
+        let path = Path::new(word);
+        path.has_root() && path.components().nth(1).is_some()
+    })
 }
 
 #[cfg(test)]

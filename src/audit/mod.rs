@@ -22,6 +22,7 @@ use crate::resolve::{
 };
 use crate::text;
 
+pub use leaks::paths_in;
 pub use report::{By, FileReport, LinkReport, Need, NotUnderstood, Report, TextReport};
 pub use texts::{FoundText, Scan, scan};
 

@@ -90,7 +90,7 @@ pub enum Command {
     /// The plan (JSON, or a derivation's structured attributes) has `viewVersion` (1) and `trees`, the folders; `leaveOut`, globs of
     /// paths that are left out, and `links`, single links to make, may be added. Every file of a tree becomes a link to it, and
     /// nothing is copied; `nix-support` is not taken. Two files for one place are an error, unless they have the same bytes.
-    View(RealiseArgs),
+    View(ViewArgs),
 }
 
 /// Arguments of `check`.
@@ -358,6 +358,23 @@ pub struct IndexArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = REALISE)]
 pub struct RealiseArgs {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// Arguments of `view`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = VIEW)]
+pub struct ViewArgs {
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+}
+
+/// What is to be made, and where: the same for all builders.
+#[derive(Debug, clap::Args)]
+pub struct PlanArgs {
     /// The plan (JSON); inside a derivation Nix's structured attributes are read
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
@@ -386,6 +403,19 @@ stopped (Ctrl-C) leaves nothing, one that is killed a hidden folder `.cuda-redis
 stdout: the report as JSON, with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, on a terminal what is made and \
 how far it is, else warnings only.
 Exit: 0 made, 1 the plan or the archive is refused, 2 usage, 3 the system failed.";
+
+/// What else there is to know about `view`.
+const VIEW: &str = "\
+Examples:
+  cuda-redist view --plan view.json --out out=result
+  cuda-redist view --plan view.json --dry-run
+
+A plan is, for example, {\"viewVersion\": 1, \"trees\": [\"/nix/store/...\"], \"links\": {\"lib64\": \"lib\"}}. The one output is `out`; it appears \
+when it is complete, and nothing is left of a view that fails or is stopped (Ctrl-C).
+
+stdout: how many trees and links there are, as JSON; with --dry-run the tree that would be made. stderr: in a derivation lines for Nix, \
+on a terminal what is made, else warnings only.
+Exit: 0 made, 1 the plan or a tree is refused, 2 usage, 3 the system failed.";
 
 #[cfg(test)]
 mod tests {

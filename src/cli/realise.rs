@@ -13,7 +13,7 @@ use std::time::Instant;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::args::RealiseArgs;
+use super::args::{PlanArgs, RealiseArgs, ViewArgs};
 use super::log::{Detail, Log};
 use super::stdout::print;
 use crate::error::{Error, Kind, Problem};
@@ -26,7 +26,7 @@ enum RealiseProblem {
     #[error(
         "expected `--plan FILE`, or a derivation with structured attributes around this process, found neither"
     )]
-    NoPlan,
+    NoPlan { command: &'static str },
     #[error(
         "expected `--out` together with `--plan`, found it alone: inside a derivation Nix says where outputs go"
     )]
@@ -64,10 +64,9 @@ impl Problem for RealiseProblem {
 
     fn hint(&self) -> Option<String> {
         match self {
-            RealiseProblem::NoPlan => Some(
-                "in a derivation, set `__structuredAttrs = true` and `args = [ \"realise\" ]`"
-                    .to_owned(),
-            ),
+            RealiseProblem::NoPlan { command } => Some(format!(
+                "in a derivation, set `__structuredAttrs = true` and `args = [ \"{command}\" ]`"
+            )),
             RealiseProblem::OutSyntax { .. } | RealiseProblem::OutName { .. } => {
                 Some("for example `--out lib=./result-lib`".to_owned())
             }
@@ -78,18 +77,25 @@ impl Problem for RealiseProblem {
 
 /// Runs the command. By hand the report (in a dry run the tree) goes to stdout; in a derivation it is in the output `out` only.
 pub(super) fn run(args: &RealiseArgs) -> Result<ExitCode, Error> {
-    carry_out(args, |text, place, outputs, staging, progress| {
-        let plan = plan::read(text, place, outputs)?;
-        let stop = stop_on_signals(staging)?;
-        Ok(realise(&plan, staging, &stop, progress)?.to_json())
-    })
+    let args = &args.plan;
+    carry_out(
+        "realise",
+        args,
+        |text, place, outputs, staging, progress| {
+            let plan = plan::read(text, place, outputs)?;
+            let stop = stop_on_signals(staging)?;
+            Ok(realise(&plan, staging, &stop, progress)?.to_json())
+        },
+    )
 }
 
 /// Runs the command `view`, which differs in what is planned only.
-pub(super) fn run_view(args: &RealiseArgs) -> Result<ExitCode, Error> {
-    carry_out(args, |text, place, outputs, staging, progress| {
+pub(super) fn run_view(args: &ViewArgs) -> Result<ExitCode, Error> {
+    let args = &args.plan;
+    carry_out("view", args, |text, place, outputs, staging, progress| {
         let plan = plan::read_view(text, place, outputs)?;
-        Ok(view(&plan, staging, progress)?.to_json())
+        let stop = stop_on_signals(staging)?;
+        Ok(view(&plan, staging, &stop, progress)?.to_json())
     })
 }
 
@@ -100,7 +106,11 @@ fn stop_on_signals(staging: Staging) -> Result<Arc<AtomicBool>, Error> {
     if staging == Staging::InPlace {
         return Ok(stop);
     }
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    let ignored = ignored_signals();
+    // Who started this process had it ignore some (`nohup`, `&` in a script): they stay so.
+    let is_ignored = |signal: &i32| ignored.checked_shr(signal.unsigned_abs().saturating_sub(1));
+    let listened = [SIGHUP, SIGINT, SIGTERM].into_iter();
+    for signal in listened.filter(|signal| is_ignored(signal).is_none_or(|bits| bits & 1 == 0)) {
         let registered = flag::register_conditional_default(signal, Arc::clone(&stop));
         registered
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
@@ -113,9 +123,20 @@ fn stop_on_signals(staging: Staging) -> Result<Arc<AtomicBool>, Error> {
     Ok(stop)
 }
 
+/// The signals that this process ignores, signal 1 as the lowest bit; none where the kernel does not tell.
+///
+/// Source: proc_pid_status(5), `SigIgn`.
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bits = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    bits.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or_default()
+}
+
 /// Reads the plan's text and has `make` make something of it, which gives back a report.
 fn carry_out(
-    args: &RealiseArgs,
+    command: &'static str,
+    args: &PlanArgs,
     make: impl FnOnce(
         &[u8],
         &str,
@@ -130,7 +151,7 @@ fn carry_out(
         Some(file) => (file.clone(), Staging::Beside),
         None if !args.outputs.is_empty() => return Err(RealiseProblem::OutWithoutPlan.into()),
         None => (
-            structured_attributes().ok_or(RealiseProblem::NoPlan)?,
+            structured_attributes().ok_or(RealiseProblem::NoPlan { command })?,
             Staging::InPlace,
         ),
     };

@@ -178,7 +178,8 @@ pub fn verify_watched(
 
 /// [`verify`] on a thread of its own while `work` uses the same file on this one: for work that takes long and can be thrown
 /// away. What `work` made is given back only when the file is verified. Both read the file for themselves, so it must not
-/// change meanwhile: inside of Nix it cannot, elsewhere the kernel's times tell.
+/// change meanwhile: inside of Nix it cannot, elsewhere the kernel's times tell. `watch` is called before each read of the
+/// verification, as in [`verify_watched`].
 ///
 /// # Errors
 /// Those of [`verify`], whatever `work` said: a wrong file is the reason for anything that is odd in it. Rejected, too, when
@@ -187,6 +188,7 @@ pub fn verify_beside<T>(
     file: File,
     place: &str,
     expected: &Expected,
+    watch: impl FnMut() -> io::Result<()> + Send,
     work: impl FnOnce(&File, &Refuted) -> Result<T, Error>,
 ) -> Result<(Verified<File>, T), Error> {
     let stat = |source| VerifyProblem::Io {
@@ -208,7 +210,7 @@ pub fn verify_beside<T>(
                 // On two processors the work's own threads need both; where this cannot be had it only takes longer.
                 let _ = rustix::process::nice(NICENESS_BESIDE);
                 let digest = digest::digest_alone;
-                let compared = compare(&file, place, expected, digest, || Ok(()));
+                let compared = compare(&file, place, expected, digest, watch);
                 refuted.0.store(compared.is_err(), Ordering::Relaxed);
                 compared
             })
@@ -431,13 +433,19 @@ mod tests {
     #[test]
     fn a_file_that_changes_meanwhile_is_refused() {
         let abc = file(b"abc");
-        let outcome = verify_beside(abc, "a.tar.xz", &expected(b"abc"), |file, _| {
-            // Long after it was made, as clocks of file systems count.
-            std::thread::sleep(Duration::from_millis(50));
-            let write = file.write_all_at(b"abc", 0);
-            write.unwrap();
-            Ok(())
-        });
+        let outcome = verify_beside(
+            abc,
+            "a.tar.xz",
+            &expected(b"abc"),
+            || Ok(()),
+            |file, _| {
+                // Long after it was made, as clocks of file systems count.
+                std::thread::sleep(Duration::from_millis(50));
+                let write = file.write_all_at(b"abc", 0);
+                write.unwrap();
+                Ok(())
+            },
+        );
         assert_eq!(
             outcome.unwrap_err().render(),
             "a.tar.xz: expected a file that stays as it is, found one that was changed while it was read\n\
@@ -467,10 +475,13 @@ mod tests {
     #[test]
     fn work_beside_counts_only_when_the_file_is_the_right_one() {
         let beside = |bytes: &[u8], work: &dyn Fn(&Refuted) -> Result<u8, Error>| {
-            let outcome =
-                verify_beside(file(bytes), "a.tar.xz", &expected(b"abc"), |_, refuted| {
-                    work(refuted)
-                });
+            let outcome = verify_beside(
+                file(bytes),
+                "a.tar.xz",
+                &expected(b"abc"),
+                || Ok(()),
+                |_, refuted| work(refuted),
+            );
             outcome
                 .map(|(verified, made)| (verified.size_bytes(), made))
                 .map_err(|error| error.render())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::pattern::{Pattern, Patterns};
 use super::read::{A_SONAME, AN_ABSOLUTE, judge_absolute, member, optional, texts};
-use super::{Extras, OutputName};
+use super::{Extras, OutputName, SUPPORT};
 use crate::manifest::Version;
 use crate::manifest::json::Node;
 use crate::relpath::RelPath;
@@ -61,7 +61,7 @@ pub(super) static LINKS: Record = Record {
     what: Cow::Borrowed("texts of links by path"),
     fields: Cow::Borrowed(&[]),
     rest: Rest::Each {
-        key: Ref::Static(&INSIDE),
+        key: Ref::Static(&LINKED),
         rule: Rule::text(&LINK),
     },
     ordered: &[],
@@ -72,7 +72,7 @@ pub(super) static MERGE: Record = Record {
     what: Cow::Borrowed("folders of other packages by folder"),
     fields: Cow::Borrowed(&[]),
     rest: Rest::Each {
-        key: Ref::Static(&INSIDE),
+        key: Ref::Static(&LINKED),
         rule: Rule::list(&AN_ABSOLUTE),
     },
     ordered: &[],
@@ -107,6 +107,18 @@ static INSIDE: Text = Text {
     test: Test::By(|path| match RelPath::new(path) {
         Ok(_) => Ok(()),
         Err(_) => Err(text::quote(path)),
+    }),
+    pattern: None,
+};
+
+/// Where links may be made.
+static LINKED: Text = Text {
+    expected: Cow::Borrowed(
+        "a path inside the package, without `.` and `..` and outside of `nix-support`",
+    ),
+    test: Test::By(|path| match RelPath::new(path) {
+        Ok(inside) if inside.components().next() != Some(SUPPORT) => Ok(()),
+        _ => Err(text::quote(path)),
     }),
     pattern: None,
 };
@@ -394,10 +406,28 @@ mod tests {
         plan.json:10:56: `links.lib64`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found `../lib`
         plan.json:10:71: `links.x`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found ``
         plan.json:11:25: `merge.include[0]`: expected an absolute path without `.` and `..`, found `include`
-        plan.json:11:37: `merge.""`: expected as key a path inside the package, without `.` and `..`, found ``
+        plan.json:11:37: `merge.""`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found ``
         plan.json:11:63: `replaceTexts."["`: expected as key a glob over the paths of a package, such as `lib/**/*.so*`, found `[`
         plan.json:11:69: `replaceTexts."[".""`: expected as key a text that is not empty, found an empty string
         plan.json:11:90: `replaceTexts.x.x`: expected a text, found the number 1
         "#);
+        for (wrong, expected) in [
+            (
+                r#""links": {"nix-support": "lib"}"#,
+                "`links.nix-support`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found `nix-support`",
+            ),
+            (
+                r#""merge": {"nix-support/x": []}"#,
+                "`merge.\"nix-support/x\"`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found `nix-support/x`",
+            ),
+            (
+                r#""links": {"n": "/a", "n/x/y": "z", "nm": "/b"}"#,
+                "`links.\"n/x/y\"`: expected links beside each other, found `n/x/y` inside `n`",
+            ),
+        ] {
+            let found = refusal(&extra(wrong));
+            let (_, found) = found.split_once(": ").unwrap();
+            assert_eq!(found, expected);
+        }
     }
 }

@@ -21,6 +21,9 @@ use crate::manifest::{Archive, Platform, Version};
 use crate::relpath::RelPath;
 use crate::text;
 
+/// Where each output tells those who build with it what they need to know: the place of this program, no plan's.
+pub const SUPPORT: &str = "nix-support";
+
 /// What to do with one archive. Its fields can be read everywhere; only [`read()`] makes one.
 #[derive(Clone, Debug)]
 pub struct Plan {

@@ -1,7 +1,7 @@
 //! The derivation's JSON, judged again: `.attrs.json`, or the same written by hand.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::extras::{
@@ -273,6 +273,7 @@ pub fn read(
             }
         }
     }
+    judge_links(tape.root(), &parts.extras.links, &mut findings);
     for name in &parts.extras.dlopen {
         if !parts.dependencies.contains_key(name) {
             let expected = "names of `dependencies` only".to_owned();
@@ -320,6 +321,24 @@ pub fn read(
         outputs,
         _judged: Judged,
     })
+}
+
+/// A link inside of another one would be made wherever that leads.
+pub(super) fn judge_links<'a, 't>(
+    root: Node<'a, 't>,
+    links: &[(RelPath, String)],
+    findings: &mut Findings<Node<'a, 't>>,
+) {
+    let places: BTreeSet<&str> = links.iter().map(|(place, _)| place.as_str()).collect();
+    for place in &places {
+        let ends = place.match_indices('/').map(|(end, _)| end);
+        let above = ends.filter_map(|end| place.get(..end));
+        if let Some(above) = above.into_iter().find(|above| places.contains(above)) {
+            let found = format!("{} inside {}", text::quote(place), text::quote(above));
+            let expected = "links beside each other".to_owned();
+            findings.push(finding(root, &["links", place], expected, found));
+        }
+    }
 }
 
 /// Holds each value below `checks` against the shape beside it; what is there in another form is the shape's of plans to say.

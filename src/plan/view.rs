@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::extras::{A_GLOB, LINKS, links_of};
 use super::pattern::Pattern;
 use super::read::{
-    AN_ABSOLUTE, OUTPUT, PlanProblem, judge_typed, listed, member, nix_keys, no_outputs, optional,
-    required,
+    AN_ABSOLUTE, OUTPUT, PlanProblem, judge_links, judge_typed, listed, member, nix_keys,
+    no_outputs, optional, required,
 };
 use super::{Judged, OutputName};
 use crate::error::Error;
@@ -100,6 +100,10 @@ pub fn read_view(
         }
     };
     let trees = member(root, "trees").and_then(|trees| trees.texts());
+    let links = links_of(root).ok_or_else(unexpected)?;
+    let mut findings = Findings::default();
+    judge_links(root, &links, &mut findings);
+    tape.report(file, findings)?;
     let leave_out = match member(root, "leaveOut") {
         Some(globs) => globs.texts(),
         None => Some(Vec::new()),
@@ -114,7 +118,7 @@ pub fn read_view(
             .map(PathBuf::from)
             .collect(),
         leave_out: leave_out.ok_or_else(unexpected)?,
-        links: links_of(root).ok_or_else(unexpected)?,
+        links,
         outputs,
         _judged: Judged,
     })
@@ -166,11 +170,16 @@ mod tests {
         view.json:3:13: `trees[0]`: expected an absolute path without `.` and `..`, found `a`
         view.json:4:3: `leaveOuts`: expected one of the keys `viewVersion`, `trees`, `leaveOut`, `links`, `outputs`, found `leaveOuts`
         hint: did you mean `leaveOut`
-        view.json:5:13: `links."../lib64"`: expected as key a path inside the package, without `.` and `..`, found `../lib64`
+        view.json:5:13: `links."../lib64"`: expected as key a path inside the package, without `.` and `..` and outside of `nix-support`, found `../lib64`
         view.json:5:25: `links."../lib64"`: expected an absolute path, or one that starts in the link's own folder, without `.` and `..`, found `../lib`
         view.json:6:14: `outputs`: expected the key `out`, found an object without it
         view.json:6:15: `outputs.lib`: expected the key `out` only, found `lib`
         "#);
+        let nested = VIEW.replace(
+            "\"lib64\": \"lib\"",
+            "\"lib64\": \"lib\", \"lib64/x\": \"y\"",
+        );
+        insta::assert_snapshot!(refusal(&nested), @"view.json:5:40: `links.\"lib64/x\"`: expected links beside each other, found `lib64/x` inside `lib64`");
         insta::assert_snapshot!(refusal(&VIEW.replace("  \"outputs\": {\"out\": \"/nix/store/o\"}\n", "  \"args\": []\n")), @"
         view.json:1:1: expected the key `outputs`, found an object without it, and no outputs on the command line
         hint: inside a derivation Nix adds it; by hand, add `--out out=DIR`

@@ -72,7 +72,14 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
         ..Audited::default()
     };
     let dirs: Vec<(OutputName, &Path)> = stage.dirs().map(|(name, dir, _)| (name, dir)).collect();
-    let allowed = allowed_references(plan);
+    let known = known_paths(plan);
+    let written = written_texts(plan);
+    let in_texts = written.iter().copied().flat_map(audit::paths_in);
+    let roots: Vec<PathBuf> = known
+        .iter()
+        .cloned()
+        .chain(in_texts.map(PathBuf::from))
+        .collect();
     let mut problems = Vec::new();
     if machine.is_some() {
         let compat = plan.extras.cuda_compat.iter();
@@ -121,7 +128,7 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
         for mut found in report.texts {
             // The store may be anywhere, also where hosts have theirs.
             let is_allowed =
-                |path: &str| allowed.iter().any(|root| Path::new(path).starts_with(root));
+                |path: &str| roots.iter().any(|root| Path::new(path).starts_with(root));
             found.paths.retain(|path| !is_allowed(path));
             if let Some(place) = place(&dirs, &found.path).filter(|_| !found.paths.is_empty()) {
                 audited.host_paths.insert(shown(&place), found.paths);
@@ -131,7 +138,11 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
     let scan = Scan {
         trees: dirs.iter().map(|(_, dir)| dir.to_path_buf()).collect(),
         forbidden: plan.extras.forbidden_texts.clone(),
-        allowed_references: allowed,
+        // Only what looks like the name of a store object counts in these, wherever it stands.
+        allowed_references: known
+            .into_iter()
+            .chain(written.into_iter().map(PathBuf::from))
+            .collect(),
     };
     for found in audit::scan(&scan)? {
         let Some(place) = place(&dirs, &found.path) else {
@@ -151,19 +162,23 @@ pub(super) fn audit(plan: &Plan, machine: Option<Abi>, stage: &Stage) -> Result<
     }
 }
 
-/// All that a package may refer to: itself, what it was made from others for, and the driver.
-fn allowed_references(plan: &Plan) -> Vec<PathBuf> {
+/// Where a package may lead to: itself, what it was made from others for, and the driver.
+fn known_paths(plan: &Plan) -> Vec<PathBuf> {
     let extras = &plan.extras;
     let texts = extras.interpreter.iter().chain(&extras.cuda_compat);
     let texts = texts.chain(&plan.driver_paths).map(PathBuf::from);
     let merged = extras.merge.iter().flat_map(|(_, folders)| folders);
-    // What users write into a package they mean to be there.
-    let replaced = extras.replace_texts.iter().flat_map(|(_, pairs)| pairs);
-    let replaced = replaced.map(|(_, text)| PathBuf::from(text));
-    let links = extras.links.iter().map(|(_, text)| PathBuf::from(text));
-    let texts = texts.chain(replaced).chain(links);
     let paths = plan.outputs.values().chain(plan.dependencies.values());
     paths.chain(merged).cloned().chain(texts).collect()
+}
+
+/// What users write into a package: the paths in it they mean to be there.
+fn written_texts(plan: &Plan) -> Vec<&str> {
+    let extras = &plan.extras;
+    let replaced = extras.replace_texts.iter().flat_map(|(_, pairs)| pairs);
+    let texts = replaced.map(|(_, text)| text.as_str());
+    let links = extras.links.iter().map(|(_, text)| text.as_str());
+    texts.chain(links).collect()
 }
 
 /// The output, and the path in it, of a file in one of `dirs`.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::texts::TEXT_BYTES_MAX;
 use crate::error::{Kind, Problem};
 use crate::plan::OutputName;
 use crate::text;
@@ -86,10 +87,14 @@ pub(super) enum RealiseError {
         first: PathBuf,
         second: PathBuf,
     },
+    #[error("expected a folder {} for a link to another package, found something else", text::quote(.above))]
+    NoFolderAbove { place: String, above: String },
     #[error("expected a link to something, at a place of its own, found {found}")]
     Link { place: String, found: String },
     #[error("expected the text {}, found a file without it", text::quote(.text))]
     NothingToReplace { file: String, text: String },
+    #[error("expected a text of at most {TEXT_BYTES_MAX} bytes in UTF-8, found {found}")]
+    NoText { file: String, found: String },
     #[error("expected outputs that refer to each other in one direction only, found {}", .steps.join(", "))]
     Cycle { package: String, steps: Vec<String> },
     #[error("expected the store path of a package, found none")]
@@ -203,9 +208,12 @@ impl Problem for RealiseError {
             RealiseError::NothingToMove { folder } => {
                 format!("`moves.{}`", text::printable(folder))
             }
-            RealiseError::MergeCollision { place, .. } => text::printable(place),
+            RealiseError::MergeCollision { place, .. }
+            | RealiseError::NoFolderAbove { place, .. } => text::printable(place),
             RealiseError::Link { place, .. } => format!("`links.{}`", text::printable(place)),
-            RealiseError::NothingToReplace { file, .. } => text::printable(file),
+            RealiseError::NothingToReplace { file, .. } | RealiseError::NoText { file, .. } => {
+                text::printable(file)
+            }
             RealiseError::NoOutput { .. } => "`outputs`".to_owned(),
             RealiseError::Collision { second, .. } | RealiseError::CaseCollision { second, .. } => {
                 text::printable(second)
@@ -255,7 +263,10 @@ impl Problem for RealiseError {
                 "look at the file in the archive: NVIDIA may have changed it; correct or drop the entry of `replaceTexts`"
                     .to_owned(),
             ),
-            RealiseError::MergeCollision { .. } => Some(
+            RealiseError::NoText { .. } => Some(
+                "let the glob of `replaceTexts` match texts only".to_owned(),
+            ),
+            RealiseError::MergeCollision { .. } | RealiseError::NoFolderAbove { .. } => Some(
                 "leave one of the packages out, or the path itself (`leaveOut` of a view)".to_owned(),
             ),
             RealiseError::NoFolder { .. } => Some(

@@ -2,7 +2,7 @@
 //!
 //! | in the archive | as laid out |
 //! |---|---|
-//! | a folder that the plan's `moves` names, before all else | where that says |
+//! | the folders that the plan's `moves` names, all at once and before all else | where that says |
 //! | `lib -> targets/x86_64-linux-gnu/lib` and the folder it leads to (TensorRT) | `lib/`, a folder |
 //! | links below `targets/x86_64-linux-gnu/` to what lies at the top | nothing |
 //! | `lib64/` | `lib/` |
@@ -30,6 +30,8 @@ use crate::relpath::RelPath;
 pub(super) struct Layout {
     /// What is not here is left out.
     places: BTreeMap<RelPath, RelPath>,
+    /// The folders that are the top now.
+    tops: BTreeSet<RelPath>,
     /// What was changed, a line for each change.
     notes: Vec<String>,
     /// What was asked for in vain, a line for each.
@@ -73,9 +75,15 @@ impl Layout {
         }
         Ok(Layout {
             places,
+            tops: moves.tops.into_iter().cloned().collect(),
             notes: moves.notes,
             warnings,
         })
+    }
+
+    /// Is this folder of the archive the top now? It has no place then.
+    pub(super) fn is_top(&self, path: &RelPath) -> bool {
+        self.tops.contains(path)
     }
 
     /// Where `path` of the archive lies; `None` when it is left out.
@@ -98,6 +106,8 @@ struct Moves<'t> {
     places: BTreeMap<&'t RelPath, String>,
     /// The real folders of the archive.
     folders: BTreeSet<&'t RelPath>,
+    /// Those that are the top now.
+    tops: BTreeSet<&'t RelPath>,
     notes: Vec<String>,
     warnings: Vec<String>,
 }
@@ -110,28 +120,33 @@ impl<'t> Moves<'t> {
         Moves {
             places: places.collect(),
             folders: folders.map(|(path, _)| path).collect(),
+            tops: BTreeSet::new(),
             notes: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// Folders go where the plan says; `None` is the top.
+    /// Folders go where the plan says, from where they are in the archive; `None` is the top.
     fn relocate(&mut self, moves: &[(RelPath, Option<RelPath>)]) -> Result<(), Error> {
+        let mut by_folder = BTreeMap::new();
         for (from, to) in moves {
-            if !self.is_folder(from.as_str()) {
+            if !self.folders.contains(from) {
                 return Err(RealiseError::NothingToMove {
                     folder: from.to_string(),
                 }
                 .into());
             }
             let to = to.as_ref().map_or("", RelPath::as_str);
-            self.move_folders(|place| (place == from.as_str()).then(|| to.to_owned()));
+            by_folder.insert(from.as_str(), to);
             self.notes.push(match to {
                 "" => format!("what was in `{from}` is at the top now"),
                 to => format!("`{from}` is `{to}` now"),
             });
         }
+        self.move_folders(|place| by_folder.get(place).map(|to| (*to).to_owned()));
         // The top itself is no place.
+        let tops = self.places.iter().filter(|(_, place)| place.is_empty());
+        self.tops = tops.map(|(path, _)| *path).collect();
         self.places.retain(|_, place| !place.is_empty());
         Ok(())
     }
@@ -253,6 +268,9 @@ impl<'t> Moves<'t> {
             let Some(Target::Path(end)) = links::end(tree, path, target) else {
                 continue;
             };
+            if self.tops.contains(&end) {
+                continue;
+            }
             let end_place = self.places.get(&end);
             if end_place.is_none() || end_place == Some(place) {
                 self.notes.push(format!(
@@ -263,19 +281,24 @@ impl<'t> Moves<'t> {
         }
     }
 
-    /// Gives everything in a folder another one, where `to` has one for that folder, as laid out so far.
+    /// Gives everything in a folder another one, where `to` has one for that folder, as laid out so far. Of folders in each
+    /// other the innermost counts.
     fn move_folders(&mut self, to: impl Fn(&str) -> Option<String>) {
         for place in self.places.values_mut() {
             let ends = place.match_indices('/').map(|(end, _)| end);
             let folders = ends.chain([place.len()]);
-            let moved = folders.into_iter().find_map(|end| {
-                let (folder, rest) = place.split_at_checked(end)?;
-                let to = to(folder)?;
-                Some(match to.as_str() {
-                    "" => rest.trim_start_matches('/').to_owned(),
-                    to => format!("{to}{rest}"),
-                })
-            });
+            let moved = folders
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .find_map(|end| {
+                    let (folder, rest) = place.split_at_checked(end)?;
+                    let to = to(folder)?;
+                    Some(match to.as_str() {
+                        "" => rest.trim_start_matches('/').to_owned(),
+                        to => format!("{to}{rest}"),
+                    })
+                });
             if let Some(moved) = moved {
                 *place = moved;
             }
@@ -511,8 +534,17 @@ mod tests {
         `moves.LICENSE`: expected a folder of the archive, found none there
         hint: correct the name, or leave it out of `moves`
         ");
-        insta::assert_snapshot!(laid(&[("nvvm", None), ("nvvm", None)]).unwrap_err(), @"
-        `moves.nvvm`: expected a folder of the archive, found none there
+        // Each is looked up where it is in the archive, whatever the others do.
+        assert_eq!(
+            laid(&[("nvvm", Some("usr")), ("usr", Some("opt"))]).unwrap(),
+            ["LICENSE", "usr/bin/y", "usr/lib64/x", "opt/sbin/z"]
+        );
+        assert_eq!(
+            laid(&[("nvvm", None), ("nvvm/bin", Some("tools"))]).unwrap(),
+            ["LICENSE", "tools/y", "lib/x", "usr/sbin/z"]
+        );
+        insta::assert_snapshot!(laid(&[("nvvm", None), ("bin", Some("tools"))]).unwrap_err(), @"
+        `moves.bin`: expected a folder of the archive, found none there
         hint: correct the name, or leave it out of `moves`
         ");
     }

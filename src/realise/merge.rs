@@ -3,17 +3,18 @@
 //! | there | here |
 //! |---|---|
 //! | a file, or a link to one | a link to it |
-//! | a folder, or a link that leads to another package's | a folder |
-//! | a link to a folder beside it (`lib64 -> lib`) | the same link |
+//! | a folder, or a link to one elsewhere | a folder |
+//! | a link to a folder of the same tree (`lib64 -> lib`) | the same link |
 //! | `nix-support` at the top | nothing |
 //!
-//! Two that want the same place are an error, unless they are one file or have the same bytes.
+//! Two that want the same place are an error, unless they are one file, have the same bytes, or are links with the same text.
+//! Folders above a link are folders: what a link there leads to is no part of the output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -60,7 +61,8 @@ impl Merged {
             }
             .into());
         }
-        self.walk(at, source, leave_out, 0)
+        let depth = Depth::default();
+        self.walk(at, source, leave_out, depth)
     }
 
     fn walk(
@@ -68,7 +70,7 @@ impl Merged {
         at: Option<&RelPath>,
         folder: &Path,
         leave_out: &[Pattern],
-        depth: usize,
+        Depth { depth, inside }: Depth,
     ) -> Result<(), Error> {
         if depth > DEPTH_MAX {
             return Err(RealiseError::TooDeep {
@@ -108,12 +110,19 @@ impl Merged {
                 false => None,
             };
             match text {
-                Some(text) if is_folder && text.is_relative() => {
+                Some(text) if is_folder && stays_inside(&text, inside) => {
                     self.put(&place, Link { text, source })?;
                 }
-                _ if is_folder => {
+                text if is_folder => {
                     self.put_folder(&place, &source)?;
-                    self.walk(Some(&place), &source, leave_out, depth.saturating_add(1))?;
+                    let below = Depth {
+                        depth: depth.saturating_add(1),
+                        inside: match text {
+                            Some(_) => 0,
+                            None => inside.saturating_add(1),
+                        },
+                    };
+                    self.walk(Some(&place), &source, leave_out, below)?;
                 }
                 _ => {
                     let text = source.clone();
@@ -146,10 +155,9 @@ impl Merged {
         Ok(())
     }
 
-    /// The folders that links lie in.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &str> {
-        let places = self.links.keys();
-        places.filter_map(|place| Some(place.as_str().rsplit_once('/')?.0))
+    /// Where the links are made.
+    pub(super) fn places(&self) -> impl Iterator<Item = &RelPath> {
+        self.links.keys()
     }
 
     /// How many links there are.
@@ -167,11 +175,14 @@ impl Merged {
     ) -> Result<(), Error> {
         let mut made = BTreeSet::new();
         for (place, link) in &self.links {
-            let target = dir(place)?.join(place);
+            let root = dir(place)?;
+            let target = root.join(place);
             let folder = target.parent().unwrap_or(&target);
-            if made.insert(folder.to_owned()) {
-                fs::create_dir_all(folder)
-                    .map_err(|source| RealiseError::io("make the directory", folder, source))?;
+            if made.insert(folder.to_owned())
+                && let Some(above) = make_folders(root, place)?
+            {
+                let place = place.to_string();
+                return Err(RealiseError::NoFolderAbove { place, above }.into());
             }
             match symlink(&link.text, &target) {
                 Ok(()) => {}
@@ -180,7 +191,8 @@ impl Merged {
                         text: target.clone(),
                         source: target.clone(),
                     };
-                    if !is_same(&own, link)? {
+                    let has_text = fs::read_link(&target).is_ok_and(|text| text == link.text);
+                    if !has_text && !is_same(&own, link)? {
                         let own = Path::new("a file of the package itself");
                         return Err(both(place, own, &link.source));
                     }
@@ -212,21 +224,71 @@ fn is_same(first: &Link, second: &Link) -> Result<bool, Error> {
     }
     let (first, second) = (&first.source, &second.source);
     let real = |path: &Path| fs::canonicalize(path);
-    let look = |path: &Path| {
-        fs::metadata(path).map_err(|source| RealiseError::io("look at", path, source))
+    let look = |path: &Path| match fs::metadata(path) {
+        // A link into another output, which is not at its place yet.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        looked => looked
+            .map(Some)
+            .map_err(|source| RealiseError::io("look at", path, source)),
     };
     if let (Ok(first), Ok(second)) = (real(first), real(second))
         && first == second
     {
         return Ok(true);
     }
-    let (one, other) = (look(first)?, look(second)?);
+    let (Some(one), Some(other)) = (look(first)?, look(second)?) else {
+        return Ok(false);
+    };
     if !one.is_file() || !other.is_file() || one.len() != other.len() {
         return Ok(false);
     }
     let read =
         |path: &Path| fs::read(path).map_err(|source| RealiseError::io("read", path, source));
     Ok(read(first)? == read(second)?)
+}
+
+/// Makes the folders above `place` in `root`; the path of what is there and no folder, a link to one included, is given back.
+fn make_folders(root: &Path, place: &RelPath) -> Result<Option<String>, Error> {
+    let mut folder = root.to_owned();
+    let above = place.as_str().rsplit_once('/').map(|(above, _)| above);
+    for part in above.into_iter().flat_map(|above| above.split('/')) {
+        folder.push(part);
+        match fs::create_dir(&folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = fs::symlink_metadata(&folder)
+                    .map_err(|source| RealiseError::io("look at", &folder, source))?;
+                if !found.is_dir() {
+                    let above = folder.strip_prefix(root).unwrap_or(&folder);
+                    return Ok(Some(above.to_string_lossy().into_owned()));
+                }
+            }
+            Err(source) => {
+                return Err(RealiseError::io("make the directory", &folder, source).into());
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// How far down something is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Depth {
+    /// How many folders were entered, links to them included.
+    depth: usize,
+    /// How many since the last link, or the top: so many may a link climb and still stay in what is merged.
+    inside: usize,
+}
+
+/// Does a link with this text, `depth` folders below a tree's top, name something in the tree?
+fn stays_inside(text: &Path, depth: usize) -> bool {
+    let end = text.components().try_fold(depth, |depth, part| match part {
+        Component::Normal(_) => depth.checked_add(1),
+        Component::CurDir => Some(depth),
+        Component::ParentDir => depth.checked_sub(1),
+        Component::RootDir | Component::Prefix(_) => None,
+    });
+    end.is_some()
 }
 
 fn both(place: &RelPath, first: &Path, second: &Path) -> Error {
@@ -241,18 +303,26 @@ fn both(place: &RelPath, first: &Path, second: &Path) -> Error {
 /// Makes the links of a plan or view, each in the folder that `dir` gives for its place.
 ///
 /// # Errors
-/// There is something at the place; the link leads nowhere; the file system refuses.
+/// There is something at the place, or no folder above it; the link leads nowhere; the file system refuses.
 pub(super) fn link<'a>(
     links: &[(RelPath, String)],
     dir: impl Fn(&RelPath) -> Result<&'a Path, Error>,
 ) -> Result<(), Error> {
     for (place, text) in links {
-        let target = dir(place)?.join(place);
+        let root = dir(place)?;
+        let target = root.join(place);
         let folder = target.parent().unwrap_or(&target);
         let problem = |found: String| RealiseError::Link {
             place: place.to_string(),
             found,
         };
+        if let Some(above) = make_folders(root, place)? {
+            let found = format!(
+                "{} above it, which is no folder",
+                crate::text::quote(&above)
+            );
+            return Err(problem(found).into());
+        }
         if target.symlink_metadata().is_ok() {
             return Err(problem("a place that is taken".to_owned()).into());
         }
@@ -260,8 +330,6 @@ pub(super) fn link<'a>(
             let found = format!("{}, which leads nowhere", crate::text::quote(text));
             return Err(problem(found).into());
         }
-        fs::create_dir_all(folder)
-            .map_err(|source| RealiseError::io("make the directory", folder, source))?;
         symlink(text, &target)
             .map_err(|source| RealiseError::io("make the link", &target, source))?;
     }

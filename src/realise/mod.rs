@@ -42,7 +42,8 @@ use crate::archive;
 use crate::error::Error;
 use crate::hash;
 use crate::manifest::{Platform, Version};
-use crate::plan::{Extras, OutputName, Patterns, Plan, outputs};
+use crate::plan::outputs::{self, Placement};
+use crate::plan::{Extras, OutputName, Patterns, Plan};
 use crate::relpath::RelPath;
 use crate::resolve::Abi;
 use crate::text;
@@ -127,13 +128,28 @@ pub fn realise(
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
     match carry_out(plan, staging, stop, progress) {
-        // Whatever came of it: it failed because it was stopped.
-        Err(_) if stop.load(Ordering::Relaxed) => Err(RealiseError::Stopped {
-            package: plan.package.clone(),
-        }
-        .into()),
+        // Whatever the reader that met it made of it. Another failure is told as it is, also when it came after the signal.
+        Err(error) if error.comes_of::<Stop>() => Err(stopped(&plan.package)),
         made => made,
     }
+}
+
+/// Ends the reading of an archive. No [`io::ErrorKind::Interrupted`]: whoever gets that reads again, for ever.
+#[derive(Debug, thiserror::Error)]
+#[error("a signal asked to stop")]
+struct Stop;
+
+/// Nothing until `stop` is set.
+fn go_on(stop: &AtomicBool) -> io::Result<()> {
+    match stop.load(Ordering::Relaxed) {
+        true => Err(io::Error::other(Stop)),
+        false => Ok(()),
+    }
+}
+
+fn stopped(package: &str) -> Error {
+    let package = package.to_owned();
+    RealiseError::Stopped { package }.into()
 }
 
 fn carry_out(
@@ -142,13 +158,10 @@ fn carry_out(
     stop: &AtomicBool,
     progress: Progress<'_>,
 ) -> Result<Report, Error> {
-    let go_on = || match stop.load(Ordering::Relaxed) {
-        true => Err(io::Error::from(io::ErrorKind::Interrupted)),
-        false => Ok(()),
-    };
+    let go_on = || go_on(stop);
     let begin = |phase| {
         progress(Event::Phase(phase));
-        go_on().map_err(|source| RealiseError::io("go on", &plan.src, source))
+        go_on().map_err(|_| stopped(&plan.package))
     };
     let archive_name = file_name(&plan.archive.relative_path);
     begin(Phase::Verify)?;
@@ -157,7 +170,7 @@ fn carry_out(
         .map_err(Error::from)?;
     // Hashing hides behind decompressing; the stage goes, and all in it, unless the file turns out to be the right one.
     let expected = plan.archive.expected();
-    let (_, stage) = hash::verify_beside(source, archive_name, &expected, |file, refuted| {
+    let unpack = |file: &File, refuted: &hash::Refuted| {
         let stage = Stage::new(&plan.outputs, staging)?;
         begin(Phase::Unpack)?;
         let unpacked = stage.dir(OutputName::Out)?.join(UNPACKED);
@@ -172,7 +185,8 @@ fn carry_out(
         })?
         .keep()?;
         Ok(stage)
-    })?;
+    };
+    let (_, stage) = hash::verify_beside(source, archive_name, &expected, go_on, unpack)?;
     let mut compared = vec!["sha256"];
     compared.extend(expected.md5.map(|_| "md5"));
     compared.extend(expected.size_bytes.map(|_| "size"));
@@ -196,7 +210,8 @@ fn carry_out(
     let mut references = References::default();
     support::refer(plan, &mut references);
     let homes = Homes::new(&tree, &layout, plan);
-    let split = Split::new(&tree, &homes, plan, &mut references)?;
+    let others = Others::read(plan, progress)?;
+    let split = Split::new(&tree, &homes, plan, &others.places, &mut references)?;
     split.carry_out(&unpacked, &stage)?;
     for line in split.made_links() {
         progress(Event::Detail(&line));
@@ -211,7 +226,7 @@ fn carry_out(
         progress,
     )?;
     texts::replace(&extras.replace_texts, &split, &stage, progress)?;
-    link_others(plan, &stage, progress)?;
+    others.carry_out(plan, &stage)?;
     let outputs = split.outputs(&plan.outputs);
     for output in &outputs {
         progress(Event::Note(&output.to_string()));
@@ -236,7 +251,7 @@ fn carry_out(
             (Vec::new(), Vec::new())
         }
     };
-    support::write(plan, &split, &stage)?;
+    support::write(plan, &split, &others.places, &stage)?;
     progress(Event::Note(&format!(
         "patched: {}, left alone: {}, rewritten: {}",
         patched.len(),
@@ -274,27 +289,48 @@ fn carry_out(
     Ok(report)
 }
 
-/// Makes the links of the plan: those into other packages, and single ones.
-fn link_others(plan: &Plan, stage: &Stage, progress: Progress<'_>) -> Result<(), Error> {
-    let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
-    let extras = &plan.extras;
-    let dir = |place: &RelPath| {
-        let output = outputs::place(place, &declared, &extras.patterns);
-        stage.dir(output)
-    };
-    let mut merged = Merged::default();
-    for (at, folders) in &extras.merge {
-        let before = merged.len();
-        for folder in folders {
-            merged.add(Some(at), folder, &[])?;
+/// The links that a plan makes: those into other packages, and single ones.
+struct Others {
+    merged: Merged,
+    /// Where each of them lies.
+    places: Vec<Placement>,
+}
+
+impl Others {
+    /// Reads what there is in the other packages.
+    fn read(plan: &Plan, progress: Progress<'_>) -> Result<Others, Error> {
+        let extras = &plan.extras;
+        let mut merged = Merged::default();
+        for (at, folders) in &extras.merge {
+            let before = merged.len();
+            for folder in folders {
+                merged.add(Some(at), folder, &[])?;
+            }
+            let linked = merged.len().saturating_sub(before);
+            progress(Event::Detail(&format!(
+                "{at}: {linked} links to other packages"
+            )));
         }
-        let linked = merged.len().saturating_sub(before);
-        progress(Event::Detail(&format!(
-            "{at}: {linked} links to other packages"
-        )));
+        let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+        let single = extras.links.iter().map(|(place, _)| place);
+        let places = merged.places().chain(single).map(|path| Placement {
+            output: outputs::place(path, &declared, &extras.patterns),
+            path: path.clone(),
+        });
+        let places = places.collect();
+        Ok(Others { merged, places })
     }
-    merged.carry_out(dir)?;
-    merge::link(&extras.links, dir)
+
+    /// Makes them.
+    fn carry_out(&self, plan: &Plan, stage: &Stage) -> Result<(), Error> {
+        let declared: BTreeSet<OutputName> = plan.outputs.keys().copied().collect();
+        let dir = |place: &RelPath| {
+            let output = outputs::place(place, &declared, &plan.extras.patterns);
+            stage.dir(output)
+        };
+        self.merged.carry_out(dir)?;
+        merge::link(&plan.extras.links, dir)
+    }
 }
 
 /// Tells every file, link and empty folder below `folder`, in order of paths.
@@ -377,4 +413,132 @@ fn machine(platform: &Platform) -> Option<Abi> {
 
 fn file_name(relative_path: &str) -> &str {
     relative_path.rsplit('/').next().unwrap_or(relative_path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    /// A stopped build that reads on would do so for ever.
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// What deflate cannot make smaller, and readers need many reads for.
+    fn noise() -> Vec<u8> {
+        let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+        let next = |_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        (0..200_000).flat_map(next).collect()
+    }
+
+    fn tar() -> Vec<u8> {
+        let bytes = noise();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        let mut tar = tar::Builder::new(Vec::new());
+        let path = "foo-linux-x86_64-1.2.3-archive/lib/x";
+        tar.append_data(&mut header, path, &bytes[..]).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    fn zip() -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file("foo-archive/x", options).unwrap();
+        zip.write_all(&noise()).unwrap();
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn gz() -> Vec<u8> {
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&tar()).unwrap();
+        gz.finish().unwrap()
+    }
+
+    fn xz() -> Vec<u8> {
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
+        xz.write_all(&tar()).unwrap();
+        xz.finish().unwrap()
+    }
+
+    #[test]
+    fn a_stopped_build_ends_whatever_it_reads() {
+        for (name, bytes) in [
+            ("x-1.0-py3-none-any.whl", zip()),
+            ("x.zip", zip()),
+            ("x.tar.gz", gz()),
+            ("x.tar.xz", xz()),
+            ("x.tar", tar()),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(name);
+            fs::write(&path, &bytes).unwrap();
+            let (done, ended) = mpsc::channel();
+            let root = dir.path().to_owned();
+            std::thread::spawn(move || {
+                let outputs = [(OutputName::Out, root.join("out"))].into();
+                let mut plan = Plan::sample(outputs);
+                plan.src = path.clone();
+                plan.archive.relative_path = name.to_owned();
+                let stop = AtomicBool::new(false);
+                let stop_there = |event: Event<'_>| {
+                    if matches!(event, Event::Read { done, .. } if done > 0) {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                };
+                let made = realise(&plan, Staging::Beside, &stop, &stop_there);
+                // Without the thread beside it, whose error would go first.
+                let source = File::open(&path).unwrap();
+                let watch = |done| match done {
+                    0 => Ok(()),
+                    _ => go_on(&AtomicBool::new(true)),
+                };
+                let read = archive::unpack_watched(&source, name, &root.join("read"), &watch);
+                let is_stop = read.err().map(|error| error.comes_of::<Stop>());
+                let _ = done.send((made.map_err(|error| error.render()), is_stop));
+            });
+            let (made, is_stop) = ended.recv_timeout(LIMIT).expect(name);
+            assert_eq!(
+                made.unwrap_err(),
+                "foo: cannot go on: a signal asked to stop; nothing was made",
+                "{name}"
+            );
+            assert_eq!(is_stop, Some(true), "{name}");
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stopped_build_tells_what_went_wrong_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut plan = Plan::sample([(OutputName::Out, dir.path().join("out"))].into());
+        plan.src = dir.path().join("x.tar");
+        fs::write(&plan.src, tar()).unwrap();
+        plan.archive.relative_path = "x.tar".to_owned();
+        plan.archive.sha256 = hash::digest(&tar()[..]).unwrap().sha256;
+        (plan.archive.md5, plan.archive.size_bytes) = (None, None);
+        let path = |path: &str| RelPath::new(path).unwrap();
+        plan.extras.moves = vec![(path("lib"), Some(path("lib64")))];
+        plan.extras.links = vec![(path("lib/y"), "gone".to_owned())];
+        let stop = AtomicBool::new(false);
+        let stop_there = |event: Event<'_>| {
+            if matches!(event, Event::Detail(_)) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        };
+        let error = realise(&plan, Staging::Beside, &stop, &stop_there).unwrap_err();
+        assert!(stop.load(Ordering::Relaxed));
+        let found = error.render();
+        assert!(
+            found.starts_with("`links.lib/y`: expected a link to"),
+            "{found}"
+        );
+    }
 }

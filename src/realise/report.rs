@@ -1,13 +1,11 @@
 //! What was made, in a form that later audits can read: `nix-support/cuda-redist.json` of the output `out`.
 
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::audited::Audited;
-use super::error::RealiseError;
 use super::support;
 use crate::error::Error;
 use crate::plan::OutputName;
@@ -210,8 +208,7 @@ impl Report {
     /// Writes the report into `out`, the directory of that output, which has its `nix-support` already.
     pub(super) fn write(&self, out: &Path) -> Result<(), Error> {
         let path = out.join(support::FOLDER).join(FILE);
-        fs::write(&path, self.to_json())
-            .map_err(|source| RealiseError::io("write the report", &path, source).into())
+        support::put(&path, &self.to_json())
     }
 }
 

@@ -49,7 +49,8 @@ pub(super) enum PieceKind {
 }
 
 impl Split {
-    /// Puts everything in `tree` into its home. What outputs refer to is added to `references`.
+    /// Puts everything in `tree` into its home. What outputs refer to is added to `references`. `linked` are the places of the
+    /// links into other packages, which are made later.
     ///
     /// # Errors
     /// Two paths land in one place, or in two that differ only in case; a link dangles, in the archive or once its target
@@ -58,6 +59,7 @@ impl Split {
         tree: &Tree,
         homes: &Homes<'_>,
         plan: &Plan,
+        linked: &[Placement],
         references: &mut References,
     ) -> Result<Split, Error> {
         let mut pieces = Vec::new();
@@ -83,7 +85,7 @@ impl Split {
         }
         pieces.extend(pkg_config::aliases(&pieces));
         check_places(&pieces)?;
-        check_outputs(&pieces, plan)?;
+        check_outputs(&pieces, linked, plan)?;
         Ok(Split { pieces })
     }
 
@@ -240,14 +242,18 @@ impl<'a> Homes<'a> {
         if !matches!(tree.node(path), Some(Node::Directory { is_empty: false })) {
             return Some(placement);
         }
+        Some(Placement {
+            output: self.of_folder(path, placement.output)?,
+            path: placement.path,
+        })
+    }
+
+    /// The output that has what is in the folder `path` of the archive: `best` if that has some of it, or the only one.
+    fn of_folder(&self, path: &RelPath, best: OutputName) -> Option<OutputName> {
         let spread = self.spread.get(path.as_str())?;
-        match (spread.contains(&placement.output), spread.first()) {
-            (true, _) => Some(placement),
-            (false, Some(only)) if spread.len() == 1 => Some(Placement {
-                output: *only,
-                path: placement.path,
-            }),
-            (false, _) => None,
+        match spread.contains(&best) {
+            true => Some(best),
+            false => spread.first().filter(|_| spread.len() == 1).copied(),
         }
     }
 
@@ -275,11 +281,17 @@ impl<'a> Homes<'a> {
             }
             Target::Path(path) => path,
         };
-        if self.layout.place(&path).is_none() {
+        let found = if self.layout.is_top(&path) {
+            let output = self.of_folder(&path, OutputName::Out);
+            output.map(|output| (output, String::new()))
+        } else if self.layout.place(&path).is_some() {
+            let found = self.locate(tree, &path);
+            found.map(|Placement { output, path }| (output, path.to_string()))
+        } else {
             return Err(dangling().into());
-        }
-        match self.locate(tree, &path) {
-            Some(Placement { output, path }) => Ok((output, path.to_string())),
+        };
+        match found {
+            Some(found) => Ok(found),
             None => {
                 let spread = self.spread.get(path.as_str()).into_iter().flatten();
                 let outputs: Vec<String> = spread.map(|output| format!("`{output}`")).collect();
@@ -351,13 +363,15 @@ fn check_places(pieces: &[Piece]) -> Result<(), Error> {
 
 /// # Errors
 /// One of the plan's outputs has nothing in it. `out` and `dev` need nothing: they lead to the others.
-fn check_outputs(pieces: &[Piece], plan: &Plan) -> Result<(), Error> {
+fn check_outputs(pieces: &[Piece], linked: &[Placement], plan: &Plan) -> Result<(), Error> {
     let content = || {
         pieces
             .iter()
             .filter(|piece| piece.kind != PieceKind::EmptyDirectory)
+            .map(|piece| &piece.to)
     };
-    let filled: BTreeSet<OutputName> = content().map(|piece| piece.to.output).collect();
+    let places = || content().chain(linked);
+    let filled: BTreeSet<OutputName> = places().map(|place| place.output).collect();
     let may_be_empty = [OutputName::Out, OutputName::Dev];
     let empty: Vec<OutputName> = plan
         .outputs
@@ -369,15 +383,15 @@ fn check_outputs(pieces: &[Piece], plan: &Plan) -> Result<(), Error> {
         return Ok(());
     }
     let mut folders: BTreeMap<&str, u64> = BTreeMap::new();
-    for piece in content() {
-        let path = piece.to.path.as_str();
+    for place in content() {
+        let path = place.path.as_str();
         let folder = path.split_inclusive('/').next().unwrap_or(path);
         *folders.entry(folder).or_default() += 1;
     }
     Err(RealiseError::EmptyOutputs {
         package: plan.package.clone(),
         empty,
-        derived: derive(content().map(|piece| &piece.to.path), &plan.extras.patterns)
+        derived: derive(places().map(|place| &place.path), &plan.extras.patterns)
             .into_iter()
             .collect(),
         content: folders
@@ -432,8 +446,8 @@ mod tests {
             .collect();
         let plan = Plan::sample(outputs(&names));
         let homes = Homes::new(&tree, &layout, &plan);
-        let split =
-            Split::new(&tree, &homes, &plan, &mut references).map_err(|error| error.render())?;
+        let split = Split::new(&tree, &homes, &plan, &[], &mut references)
+            .map_err(|error| error.render())?;
         let shown = split.pieces().iter().map(
             |Piece {
                  to: Placement { output, path },
@@ -578,10 +592,51 @@ mod tests {
         ];
         let plan = Plan::sample(outputs(&declared));
         let homes = Homes::new(&tree, &layout, &plan);
-        let error = Split::new(&tree, &homes, &plan, &mut References::default());
+        let error = Split::new(&tree, &homes, &plan, &[], &mut References::default());
         insta::assert_snapshot!(error.unwrap_err().render(), @"
         foo: expected something in each output, found nothing for `bin`, `static`; there is `LICENSE`, `lib/` (1)
         hint: declare the outputs that this archive has something for: `out`, `lib`
         ");
+        // What links into other packages fill is not empty.
+        let linked = Placement {
+            output: OutputName::Bin,
+            path: RelPath::new("bin/x").unwrap(),
+        };
+        let error = Split::new(&tree, &homes, &plan, &[linked], &mut References::default());
+        insta::assert_snapshot!(error.unwrap_err().render(), @"
+        foo: expected something in each output, found nothing for `static`; there is `LICENSE`, `lib/` (1)
+        hint: declare the outputs that this archive has something for: `out`, `bin`, `lib`
+        ");
+    }
+
+    #[test]
+    fn links_to_a_folder_that_is_the_top_lead_there() {
+        let tree = Tree::sample(&[
+            "nvvm/lib/x",
+            "all -> nvvm",
+            "share/all -> ../nvvm",
+            "LICENSE",
+        ]);
+        let extras = Extras {
+            moves: vec![(RelPath::new("nvvm").unwrap(), None)],
+            ..Extras::default()
+        };
+        let layout = Layout::new(&tree, None, &extras).unwrap();
+        assert_eq!(layout.notes(), ["what was in `nvvm` is at the top now"]);
+        for (declared, expected) in [
+            (&[OutputName::Out][..], [".", ".."]),
+            (&[OutputName::Out, OutputName::Lib], ["/store/lib"; 2]),
+        ] {
+            let plan = Plan::sample(outputs(declared));
+            let homes = Homes::new(&tree, &layout, &plan);
+            let split = Split::new(&tree, &homes, &plan, &[], &mut References::default());
+            let split = split.map_err(|error| error.render()).unwrap();
+            let kinds = split.pieces().iter().map(|piece| &piece.kind);
+            let links = kinds.filter_map(|kind| match kind {
+                PieceKind::Link(text) => Some(text.as_str()),
+                _ => None,
+            });
+            assert_eq!(links.collect::<Vec<_>>(), expected);
+        }
     }
 }

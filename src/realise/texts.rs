@@ -21,7 +21,7 @@ use crate::relpath::RelPath;
 use crate::text;
 
 /// The largest of NVIDIA's own has 30 kB; what is larger was not written for build systems.
-const TEXT_BYTES_MAX: u64 = 1 << 20;
+pub(super) const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// NVIDIA's files name their package some dozens of times. One that asks for more is no such file, and stays as it is.
 const LOOKUPS_MAX: usize = 20_000;
@@ -49,7 +49,7 @@ pub(super) fn rewrite(
             continue;
         }
         let path = stage.dir(piece.to.output)?.join(&piece.to.path);
-        let Some(text) = read(&path)? else {
+        let Ok(text) = read(&path)? else {
             continue;
         };
         let mut finder = Finder {
@@ -92,7 +92,7 @@ pub(super) fn rewrite(
 /// Replaces texts in the files that a glob matches, as laid out: everywhere, longer ones first.
 ///
 /// # Errors
-/// A file that is matched is no text, or does not have what is to be replaced; the file system refuses.
+/// A file that is matched is no text or too large, or does not have what is to be replaced; the file system refuses.
 pub(super) fn replace(
     replacements: &[(Pattern, Vec<(String, String)>)],
     split: &Split,
@@ -107,12 +107,22 @@ pub(super) fn replace(
                 continue;
             }
             is_there = true;
+            if texts.is_empty() {
+                continue;
+            }
             let path = stage.dir(*output)?.join(file);
-            let text = read(&path)?.unwrap_or_default();
+            let shown = || format!("{output}:{file}");
+            let text = read(&path)?.map_err(|found| RealiseError::NoText {
+                file: shown(),
+                found,
+            })?;
             let new = replaced(&text, texts).map_err(|absent| RealiseError::NothingToReplace {
-                file: format!("{output}:{file}"),
+                file: shown(),
                 text: absent,
             })?;
+            if new == text {
+                continue;
+            }
             fs::write(&path, new).map_err(|source| RealiseError::io("rewrite", &path, source))?;
             progress(Event::Detail(&format!("{output}: {file}: texts replaced")));
         }
@@ -156,13 +166,18 @@ fn replaced(text: &str, pairs: &[(String, String)]) -> Result<String, String> {
     }
 }
 
-/// The text; `None` when it is none, or too large.
-fn read(path: &Path) -> Result<Option<String>, Error> {
+/// The text; what the file is instead, when it is none or too large.
+fn read(path: &Path) -> Result<Result<String, String>, Error> {
     let failed = |source| RealiseError::io("read", path, source);
-    if fs::metadata(path).map_err(failed)?.len() > TEXT_BYTES_MAX {
-        return Ok(None);
+    let size = fs::metadata(path).map_err(failed)?.len();
+    if size > TEXT_BYTES_MAX {
+        return Ok(Err(format!("{size} bytes")));
     }
-    Ok(String::from_utf8(fs::read(path).map_err(failed)?).ok())
+    let text = String::from_utf8(fs::read(path).map_err(failed)?);
+    Ok(text.map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("other bytes from byte {at} on")
+    }))
 }
 
 /// Finds things for one file.

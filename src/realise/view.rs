@@ -1,17 +1,15 @@
 //! A merged view carried out: one folder with links to what lies in many.
 
 use serde_json::json;
-use std::fs;
+use std::sync::atomic::AtomicBool;
 
-use super::error::RealiseError;
 use super::merge::{self, Merged};
 use super::stage::{Stage, Staging};
 use super::support;
-use super::{Event, Progress, list};
+use super::{Event, Progress, go_on, list, stopped};
 use crate::error::Error;
 use crate::plan::{OutputName, View};
 use crate::relpath::RelPath;
-use crate::resolve::is_stubs_folder;
 
 /// What was made of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,28 +28,32 @@ impl ViewReport {
     }
 }
 
-/// Makes the view. `progress` is told of each [`Event`] as it happens.
+/// Makes the view. `progress` is told of each [`Event`] as it happens; once `stop` is set it goes no further than to the next tree.
 ///
 /// # Errors
-/// A tree is not there; two of them have different files in one place; a link leads nowhere; the output exists already; the
+/// It was stopped; a tree is not there; two of them have different files in one place; a link leads nowhere; the output exists already; the
 /// file system refuses. There is no output then.
-pub fn view(view: &View, staging: Staging, progress: Progress<'_>) -> Result<ViewReport, Error> {
+pub fn view(
+    view: &View,
+    staging: Staging,
+    stop: &AtomicBool,
+    progress: Progress<'_>,
+) -> Result<ViewReport, Error> {
+    let go_on = || go_on(stop).map_err(|_| stopped("view"));
     let stage = Stage::new(&view.outputs, staging)?;
     let out = stage.dir(OutputName::Out)?;
     let mut merged = Merged::default();
     for tree in &view.trees {
+        go_on()?;
         merged.add(None, tree, &view.leave_out)?;
     }
+    go_on()?;
     merged.carry_out(|_: &RelPath| Ok(out))?;
     merge::link(&view.links, |_: &RelPath| Ok(out))?;
-    let folder = out.join(support::FOLDER);
-    fs::create_dir_all(&folder)
-        .map_err(|source| RealiseError::io("make the directory", &folder, source))?;
+    let folder = support::make_folder(out)?;
     support::write_mark(&folder, "view", OutputName::Out)?;
-    support::write_stubs(
-        &folder,
-        merged.folders().filter(|folder| is_stubs_folder(folder)),
-    )?;
+    let linked = view.links.iter().map(|(place, _)| place);
+    support::write_stubs(&folder, merged.places().chain(linked))?;
     let report = ViewReport {
         trees: view.trees.len(),
         links: merged.len(),
@@ -60,6 +62,7 @@ pub fn view(view: &View, staging: Staging, progress: Progress<'_>) -> Result<Vie
         "{} links to {} packages and outputs",
         report.links, report.trees
     )));
+    go_on()?;
     if staging == Staging::Discard {
         list(OutputName::Out, out, out, progress)?;
     }

@@ -272,3 +272,142 @@ fn links_follow_what_is_moved() {
     );
     assert!(package.output("out").join("bin/cicc").is_file());
 }
+
+/// What goes into the output stays there, whatever other links there are.
+#[test]
+fn links_lead_through_no_other_link() {
+    let others = dir();
+    let other = |path: &str| others.path().join(path);
+    write(&other("a/sub/x.h"), "text\n");
+    write(&other("own/lib/y"), "text\n");
+    std::os::unix::fs::symlink("lib", other("own/lib64")).expect("a link");
+    // It climbs out of what is merged, so it is a folder there; the other one does not.
+    std::fs::create_dir(other("a/in")).expect("a folder");
+    std::os::unix::fs::symlink("../../own/lib", other("a/in/out")).expect("a link");
+    std::os::unix::fs::symlink("../sub", other("a/in/beside")).expect("a link");
+    let members = [text("lib/x"), link("lib64", "lib"), link("n", "lib")];
+    for (key, value, expected) in [
+        (
+            "links",
+            json!({ "n/y": other("a/sub/x.h") }),
+            "`links.n/y`: expected a link to something, at a place of its own, found `n` above it, which is no folder",
+        ),
+        (
+            "merge",
+            json!({ "n": [other("a/sub")] }),
+            "n/x.h: expected a folder `n` for a link to another package, found something else",
+        ),
+        (
+            "merge",
+            json!({ "lib/x": [other("a/sub")] }),
+            "lib/x/x.h: expected a folder `lib/x` for a link to another package, found something else",
+        ),
+        (
+            "links",
+            json!({ "nix-support/x": "/usr" }),
+            "outside of `nix-support`, found `nix-support/x`",
+        ),
+    ] {
+        let mut package = Package::new("cuda_y", PLATFORM, &members).with_outputs(&["out"]);
+        package.plan[key] = value;
+        let said = package.realise().expect(1).stderr;
+        assert!(said.contains(expected), "{expected}\n{said}");
+        assert_eq!(package.made(), [""; 0], "{key}");
+    }
+    let mut package = Package::new("cuda_y", PLATFORM, &members).with_outputs(&["out"]);
+    package.plan["merge"] = json!({ "all": [other("a")], "tree": [other("own")] });
+    write(&other("same/lib/y"), "text\n");
+    write(&other("same/share/z"), "text\n");
+    std::os::unix::fs::symlink("../share", other("same/lib/beside")).expect("a link");
+    package.plan["merge"]["lib"] = json!([other("same/lib")]);
+    package.realise().expect(0);
+    let leads = |path: &str| std::fs::read_link(package.output("out").join(path)).ok();
+    assert_eq!(leads("all/in/beside"), Some("../sub".into()));
+    assert_eq!(leads("all/in/out"), None);
+    assert_eq!(leads("all/in/out/y"), Some(other("a/in/out/y")));
+    assert_eq!(leads("tree/lib64"), Some("lib".into()));
+    // Out of what is merged, which is `lib` alone.
+    assert_eq!(leads("lib/beside"), None);
+    assert_eq!(leads("lib/beside/z"), Some(other("same/lib/beside/z")));
+    assert_eq!(leads("lib64"), Some("lib".into()));
+}
+
+#[test]
+fn links_fill_outputs_and_may_be_stubs() {
+    let others = dir();
+    let other = |path: &str| others.path().join(path);
+    write(&other("a/liba.so"), "text\n");
+    let mut package = Package::new("cuda_z", PLATFORM, &[text("LICENSE")]);
+    package = package.with_outputs(&["out", "stubs"]);
+    package.plan["merge"] = json!({ "lib/stubs": [other("a")] });
+    package.realise().expect(0);
+    let stubs = package.output("stubs").join("nix-support/cuda-stubs");
+    assert_eq!(
+        std::fs::read_to_string(stubs).expect("it is told"),
+        "lib/stubs\n"
+    );
+}
+
+#[test]
+fn only_texts_are_replaced_and_no_other_path_is_hidden() {
+    let file = |path: &str, bytes: &[u8]| Member {
+        path: path.to_owned(),
+        content: Content::File(bytes.to_vec()),
+    };
+    let members = [
+        file("share/x.profile", b"-lx /opt/x/lib\n"),
+        file("share/bytes", b"a\xff"),
+        file("share/large", &vec![b'a'; (1 << 20) + 1]),
+    ];
+    let package = || Package::new("cuda_t", PLATFORM, &members).with_outputs(&["out"]);
+    for (path, found) in [
+        ("share/bytes", "other bytes from byte 1 on"),
+        ("share/large", "1048577 bytes"),
+    ] {
+        let mut package = package();
+        package.plan["replaceTexts"] = json!({ path: { "a": "b" } });
+        let said = package.realise().expect(1).stderr;
+        let expected = format!(
+            "out:{path}: expected a text of at most 1048576 bytes in UTF-8, found {found}\n"
+        );
+        assert!(said.contains(&expected), "{said}");
+    }
+    for (replaced, is_told) in [
+        (json!({ "**/*.profile": { "-lx": "" } }), true),
+        (json!({ "**/*.profile": { "-lx": "/" } }), true),
+        (json!({ "**/*.profile": { "-lx": "-L/opt/other" } }), true),
+        (json!({ "**/*.profile": { "-lx": "-L/opt/x" } }), false),
+        (json!({ "share/*": {} }), true),
+    ] {
+        let mut package = package();
+        package.plan["replaceTexts"] = replaced.clone();
+        package.realise().expect(0);
+        let report = package.output("out").join("nix-support/cuda-redist.json");
+        let report = std::fs::read_to_string(report).expect("there is one");
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        let paths = report["audit"]["hostPaths"]["out:share/x.profile"].to_string();
+        assert_eq!(
+            paths.contains("/opt/x/lib"),
+            is_told,
+            "{replaced}: {report}"
+        );
+        let large = package.output("out").join("share/large");
+        assert_eq!(
+            std::fs::metadata(large).expect("it is there").len(),
+            (1 << 20) + 1
+        );
+    }
+}
+
+#[test]
+fn without_a_plan_a_view_explains_its_own_usage() {
+    let said = run(Command::new(program()).arg("view").env_clear()).expect(2);
+    assert!(
+        said.stderr.contains("`args = [ \"view\" ]`"),
+        "{}",
+        said.stderr
+    );
+    let help = run(Command::new(program()).args(["view", "--help"])).expect(0);
+    assert!(help.stdout.contains("cuda-redist view --plan view.json"));
+    assert!(!help.stdout.contains("cuda-redist realise"));
+}

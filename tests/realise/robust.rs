@@ -146,6 +146,36 @@ fn a_stopped_build_leaves_nothing() {
     assert!(were_stopped > 0, "no build was stopped in the middle");
 }
 
+/// `nohup`, and `&` in a script: whoever started it wants it to go on.
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let package = Package::new("cuda_foo", "linux-x86_64", &members());
+    for signal in ["INT", "HUP"] {
+        let command = package.command();
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("trap '' {signal}; exec \"$0\" \"$@\""))
+            .arg(command.get_program())
+            .args(command.get_args())
+            .arg("--dry-run")
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        // From when the shell is gone for sure, up to the end.
+        let listed = format!("/proc/{}/comm", child.id());
+        let mut were_sent = 0;
+        while child.try_wait().expect("ours").is_none() {
+            if std::fs::read_to_string(&listed).is_ok_and(|name| name.starts_with("cuda-redist")) {
+                let id = child.id().to_string();
+                run(Command::new("kill").arg(format!("-{signal}")).arg(id));
+                were_sent += 1;
+            }
+        }
+        assert!(child.wait().expect("ours").success(), "{signal}");
+        assert!(were_sent > 0, "{signal}");
+    }
+}
+
 /// The number of files below `folder`.
 fn walk(folder: &Path) -> usize {
     let entries = folder.read_dir().expect("readable");
