@@ -210,16 +210,30 @@ let
   # The first variant that is wanted and there; `null` if none is.
   _variantOf = prefix: entries: _first (key: entries ? ${key}) (_variants prefix);
 
-  # Of releases without variants of CUDA some say by their age which CUDA they are for.
-  _isTooOld =
-    product: prefix:
+  # Of releases without variants of CUDA some say by their age which CUDA they are for: `{ min ?, max ? }`.
+  _cudaOfFlat =
+    product: label:
     let
-      newest = _facts.${product}.flatCudaMax or null;
+      found = _first (range: !(range ? before) || !(versionsLib.atLeast label range.before)) (
+        _facts.${product}.flat or [ ]
+      );
     in
-    prefix == null
-    && newest != null
-    && _cudaVersion != null
-    && !(versionsLib.mayBeAtMost _cudaVersion newest);
+    if found == null then { } else found;
+
+  # What is wrong with the CUDA release for a flat release of the product; `null` if nothing is.
+  _unfitness =
+    product: label:
+    let
+      range = _cudaOfFlat product label;
+    in
+    if _cudaVersion == null then
+      null
+    else if range ? max && !(versionsLib.mayBeAtMost _cudaVersion range.max) then
+      "CUDA ${range.max} or older"
+    else if range ? min && !(versionsLib.mayBeAtLeast _cudaVersion range.min) then
+      "CUDA ${range.min} or newer"
+    else
+      null;
 
   _archives = release: filter (key: isAttrs release.${key}) (attrNames release);
 
@@ -234,9 +248,10 @@ let
 
   # Which archive of a release a platform gets, or why it gets none.
   _select =
-    wanted: product: release:
+    wanted: product: label: release:
     let
       prefix = _prefix release;
+      unfitness = _unfitness product label;
       platforms = filter (key: release ? ${key}) (platformsLib.preference wanted);
       withVariant = _first (key: _variantOf prefix release.${key} != null) platforms;
       none = _decision wanted null null;
@@ -252,12 +267,11 @@ let
       }, found ${
         if _archives release == [ ] then "none at all" else "archives for ${_quoted (_archives release)}"
       }"
-    else if _isTooOld product prefix then
-      none "expected an archive for CUDA ${_cudaVersion}, found one for CUDA ${
-        _facts.${product}.flatCudaMax
-      } or older"
     else if prefix == null then
-      _decision (head platforms) null null null
+      if unfitness == null then
+        _decision (head platforms) null null null
+      else
+        none "expected an archive for CUDA ${_cudaVersion}, found one for ${unfitness}"
     else if withVariant == null then
       none "expected an archive for one of ${_quoted (_variants prefix)}, found archives for ${_quoted there}"
     else
@@ -320,7 +334,7 @@ let
     wanted: product: label: package:
     let
       release = (manifest product label).${package};
-      selected = _select wanted product release;
+      selected = _select wanted product label release;
     in
     selected
     // {
@@ -361,7 +375,7 @@ let
       let
         release = (manifest product label).${package};
       in
-      _first (key: (_select key product release).reason == null) (
+      _first (key: (_select key product label release).reason == null) (
         filter (key: !(elem key platformsLib.anywhere)) (_archives release)
       ) != null
     ) (packages product label) != null;

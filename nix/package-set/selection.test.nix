@@ -108,6 +108,21 @@ let
       inherit cudaVersion;
     }).libcutensor;
 
+  # Flat releases of one product by their labels.
+  flat =
+    product: labels: cudaVersion:
+    (mkCudaPackages {
+      system = "x86_64-linux";
+      manifests.${product} = listToAttrs (
+        map (label: {
+          name = label;
+          value = release "lib" label [ ] { linux-x86_64 = [ ]; };
+        }) labels
+      );
+      builder = "/nonexistent";
+      inherit cudaVersion;
+    }).lib;
+
   former = mkCudaPackages {
     system = "x86_64-linux";
     builder = "/nonexistent";
@@ -381,6 +396,87 @@ import ../lib/failures.nix {
       {
         expr = (cutensor "13.0").reason;
         expected = "`libcutensor` of `cutensor` `2.2.0`: expected an archive for CUDA 13.0, found one for CUDA 12 or older";
+      }
+      # Older ones are for older releases, and newer ones only for newer.
+      {
+        expr = map
+          (
+            cudaVersion:
+            (flat "cusparselt" [
+              "0.3.0"
+              "0.4.0"
+              "0.5.2"
+              "0.7.1"
+            ] cudaVersion).version
+          )
+          [
+            "11.4.4"
+            "11"
+            "12.0.0"
+            "12"
+          ];
+        expected = [
+          "0.4.0"
+          "0.4.0"
+          "0.7.1"
+          "0.7.1"
+        ];
+      }
+      {
+        expr = (flat "cusparselt" [ "0.7.1" ] "11.8").reason;
+        expected = "`lib` of `cusparselt` `0.7.1`: expected an archive for CUDA 11.8, found one for CUDA 12 or newer";
+      }
+      {
+        expr =
+          map (args: (flat "cutensor" [ args.label ] args.cudaVersion).meta.unsupported)
+            [
+              {
+                label = "1.5.0";
+                cudaVersion = "11.8";
+              }
+              {
+                label = "1.5.0";
+                cudaVersion = "12.0";
+              }
+              {
+                label = "1.6.1";
+                cudaVersion = "12.0";
+              }
+              {
+                label = "1.6.2";
+                cudaVersion = "12.0";
+              }
+            ];
+        expected = [
+          false
+          true
+          true
+          false
+        ];
+      }
+      {
+        expr = map (cudaVersion: (flat "nvjpeg2000" [ "0.6.0" "0.8.0" ] cudaVersion).label) [
+          "11.8"
+          "12.9.1"
+        ];
+        expected = [
+          "0.8.0"
+          "0.8.0"
+        ];
+      }
+      {
+        expr = map (label: (flat "nvjpeg2000" [ label ] "12.0").meta.unsupported) [
+          "0.6.0"
+          "0.7.0"
+        ];
+        expected = [
+          true
+          false
+        ];
+      }
+      {
+        expr = (flat "nvjpeg2000" [ "0.8.0" ] "13.0").meta.unsupported;
+        expected = true;
       }
     ];
     versioned = [

@@ -125,7 +125,7 @@ fn is_there(release: &Value, platform: &str, cuda: &str) -> bool {
 
 /// Products whose flat releases have no libraries for CUDA 13, as `nix/data/products.json` says.
 fn is_flat_and_old(product: &str) -> bool {
-    ["cusparselt", "cutensor"].contains(&product)
+    ["cusparselt", "cutensor", "nvjpeg2000"].contains(&product)
 }
 
 /// Of each product the newest release that has something for both the CUDA release and the platform.
