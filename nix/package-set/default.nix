@@ -162,6 +162,7 @@ let
   inherit (builtins)
     any
     attrNames
+    attrValues
     concatLists
     concatMap
     concatStringsSep
@@ -193,6 +194,11 @@ let
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 
   _toSet = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
+
+  # Whether a name is that of a package which the platform has; an overlay may say `null`.
+  _isThere =
+    packages: name:
+    packages ? ${name} && packages.${name} != null && !(packages.${name}.meta.unsupported or false);
 
   # The set with `overlays` on top.
   _mkCudaPackages =
@@ -426,26 +432,33 @@ let
             driverPaths = map toString driverPaths;
           };
 
-          # Package to all that it leads to by its dependencies, itself only if they lead back.
-          reached =
+          # How packages find each other: `siblings` come before the packages of the set, as a release's own packages go together.
+          around =
+            siblings:
             let
+              all = final // siblings;
+              # Overlays, and edits of single packages, count as well, so packages are asked what they need. Only names, as what
+              # they stand for may lead back.
               needs = mapAttrs (
-                _: found:
-                let
-                  entry = head found;
-                  keys = packaging entry [ ];
-                in
-                if entry.reason != null then [ ] else filter (name: entries ? ${name}) (keys.dependencies ++ keys.dlopen)
-              ) entries;
+                _: found: if isAttrs found then filter (name: all ? ${name}) (found.passthru.needs or [ ]) else [ ]
+              ) all;
               operator = { key }: map (key: { inherit key; }) needs.${key};
             in
-            mapAttrs (
-              package: _:
-              _toSet (map ({ key }: key) (genericClosure {
-                startSet = operator { key = package; };
-                inherit operator;
-              })) (_: null)
-            ) entries;
+            {
+              inherit siblings all;
+              found = name: all.${name};
+              # What the platform does not have is left out, as is what an overlay says is not there.
+              isThere = _isThere all;
+              # Name to all that it leads to, itself only if that leads back.
+              reached = mapAttrs (
+                name: _:
+                _toSet (map ({ key }: key) (genericClosure {
+                  startSet = operator { key = name; };
+                  inherit operator;
+                })) (_: null)
+              ) all;
+            };
+          alone = around { };
 
           # Packages that nobody has described do not look for libraries in each other.
           undescribed = filter (
@@ -460,7 +473,8 @@ let
           released =
             product: label:
             let
-              siblings = mapAttrs (_: entry: package siblings entry initial) (
+              context = around siblings;
+              siblings = mapAttrs (_: entry: package context entry initial) (
                 _toSet (_selection.packages product label) (_selection.entry wanted product label)
               );
             in
@@ -473,39 +487,43 @@ let
             attrs = attributes: attributes;
           };
 
-          # `siblings` come before the packages of the set: a release's own packages go together.
           package =
-            siblings: entry: changes:
+            context: entry: changes:
             if entry.reason != null then
               import ./unsupported.nix entry
             else
               let
+                inherit (context) found isThere reached;
                 keys = packaging entry changes.edits;
-                found = name: siblings.${name} or final.${name};
-                # What the platform does not have is left out, as is what an overlay says is not there.
-                isThere =
-                  name:
-                  (siblings ? ${name} || final ? ${name})
-                  && found name != null
-                  && !((found name).meta.unsupported or false);
-                leadsBack = name: reached ? ${name} && reached.${name} ? ${entry.package};
+                leadsTo = from: to: reached ? ${from} && reached.${from} ? ${to};
+                leadsBack = name: name == entry.package || leadsTo name entry.package;
+                # Libraries that it may look for.
                 named = keys.dependencies ++ keys.dlopen;
-                cyclic = filter leadsBack named;
-                dependencies =
-                  if !keys.isDescribed then
-                    # Where it may look; not in what needs it.
-                    filter (name: !(leadsBack name)) named
-                  else if cyclic == [ ] then
-                    named
+                # What its own outputs name.
+                linked =
+                  concatMap (map (source: source.package)) (attrValues keys.merge)
+                  ++ (if cudaCompat && entry.package != "cuda_compat" then [ "cuda_compat" ] else [ ]);
+                # A name such as `cudnn_9_8` is not that of the package, so it may lead back to itself alone.
+                cyclic = filter (name: leadsBack name || leadsTo name name) (
+                  linked ++ (if keys.isDescribed then named else [ ])
+                );
+                # Before Nix runs into it, with words that say nothing of packages.
+                acyclic =
+                  value:
+                  if cyclic == [ ] then
+                    value
                   else
                     throw ''
                       ${_place}: `${entry.package}`: expected dependencies that do not need it themselves, found ${_quoted cyclic}
                       Potential solutions:
                       - leave one of the two out: `overrides.${entry.package} = keys: { dependencies = [ … ]; }`
                       - let the library be found at run time: `overrides.${entry.package}.allowedMissing = [ "SONAME" ]`'';
+                # Who needs a package that nobody has described is not among those where that one may look.
+                dependencies =
+                  if keys.isDescribed then named else filter (name: !(leadsBack name)) named;
                 change =
                   key: given:
-                  package siblings entry (
+                  package context entry (
                     changes // { ${key} = if isFunction given then given changes.${key} else changes.${key} // given; }
                   );
                 overridden =
@@ -514,7 +532,7 @@ let
                     before = changes.made // { inherit (entry) release; };
                     after = before // (if isFunction given then given before else given);
                   in
-                  package siblings (entry // { inherit (after) release; }) (
+                  package context (entry // { inherit (after) release; }) (
                     changes // { made = removeAttrs after [ "release" ]; }
                   );
               in
@@ -523,8 +541,9 @@ let
                 // {
                   inherit (keys) outputs features allowedMissing;
                   inherit (changes) attrs;
+                  needs = linked ++ named;
                   dependencies =
-                    _toSet (filter isThere dependencies) found
+                    acyclic (_toSet (filter isThere dependencies) found)
                     # Texts, so that nobody chooses another output of them.
                     // mapAttrs (_: library: "${library}") (
                       hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing)
@@ -538,16 +557,18 @@ let
                     "isDescribed"
                     "outputs"
                   ] // {
-                    merge = import ./links.nix {
-                      packages = final // siblings;
-                      inherit isThere;
-                    } keys.merge;
+                    merge = acyclic (
+                      import ./links.nix {
+                        packages = context.all;
+                        inherit isThere;
+                      } keys.merge
+                    );
                     dlopen = filter isThere keys.dlopen;
                     cudaVersion = _cudaVersion;
                     interpreter = _interpreters.${wanted} or null;
                     cudaCompat =
                       if cudaCompat && entry.package != "cuda_compat" && isThere "cuda_compat" then
-                        "${found "cuda_compat"}"
+                        acyclic "${found "cuda_compat"}"
                       else
                         null;
                     capabilities = if cudaCapabilities == [ ] then [ ] else flags.devices;
@@ -566,7 +587,7 @@ let
           packages = mapAttrs (
             name: found:
             if builtins.length found == 1 then
-              package { } (head found) initial
+              package alone (head found) initial
             else
               throw ''
                 ${_place}: `${name}`: expected one product that has it, found ${
@@ -630,7 +651,7 @@ let
           // import ./cudatoolkit.nix {
             inherit system builder;
             packages = final;
-            isThere = name: final ? ${name} && !(final.${name}.meta.unsupported or false);
+            isThere = _isThere final;
             version = _cudaVersion;
           };
           final = foldl' (prev: overlay: prev // overlay final prev) base overlays;

@@ -45,6 +45,7 @@
     outputs :: [ String ],
     features :: AttrSet | Null,    # what a feature manifest says of it, for the builder to judge
     dependencies :: { ${package} :: Derivation },
+    needs :: [ String ],           # the names of all packages that it may depend on, for `passthru`
     allowedMissing :: [ String ],
     attrs :: AttrSet -> AttrSet,   # what the derivation's attributes are in the end
     keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
@@ -151,6 +152,7 @@ in
   outputs,
   features,
   dependencies,
+  needs,
   allowedMissing,
   attrs,
   keys,
@@ -274,7 +276,7 @@ let
       ;
     outputs = sorted;
     pname = package;
-    passthru = { };
+    passthru = { inherit needs; };
     meta = metaLib.of { inherit package release; } // {
       available = true;
       broken = false;

@@ -398,6 +398,60 @@ import ../lib/failures.nix {
           }).novelty.drvPath;
         throws = true;
       }
+      # Whoever says it, and by whichever key; "infinite recursion" would end this evaluation.
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: {
+              libcublas = prev.libcublas.overridePlan { dependencies = [ "libcusparse" ]; };
+              libcusparse = prev.libcusparse.overridePlan { dependencies = [ "libcublas" ]; };
+            }
+          )
+        ).libcublas.drvPath;
+        throws = true;
+      }
+      {
+        expr =
+          (strangers {
+            overrides = {
+              libcublas.dependencies = [ "cuda_cudart" ];
+              cuda_cudart.merge.include = [
+                {
+                  package = "libcublas";
+                  output = "include";
+                  path = "include";
+                }
+              ];
+            };
+          }).cuda_cudart.drvPath;
+        throws = true;
+      }
+      # Itself.
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: { libcublas = prev.libcublas.overridePlan { dependencies = [ "libcublas" ]; }; }
+          )
+        ).libcublas.drvPath;
+        throws = true;
+      }
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: { again = prev.libcublas.overridePlan { dependencies = [ "again" ]; }; }
+          )
+        ).again.drvPath;
+        throws = true;
+      }
+      # Names alone, which overlays find, too.
+      {
+        expr = set.libcusolver.passthru.needs;
+        expected = [
+          "libcublas"
+          "libcusparse"
+          "libnvjitlink"
+        ];
+      }
     ];
   };
 }
