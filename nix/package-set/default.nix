@@ -83,7 +83,8 @@
   `hostLibraries`
   : Packages that have libraries which are not NVIDIA's, by the name of the library, `*` standing for any text:
     `{ "libz.so.1" = pkgs.zlib; "libibverbs.so.*" = pkgs.rdma-core; }`, or all that are known of a nixpkgs,
-    `lib.hostLibraries pkgs`. Without them `nix/data/packages.json` says which ones a package may look for on the host.
+    `lib.hostLibraries pkgs`. Or a function from the platform that packages are for to such a set: `byPlatform` has those of other
+    machines. Without them `nix/data/packages.json` says which ones a package may look for on the host.
 
   `fixups`
   : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion, ... }: keys: {
@@ -383,6 +384,8 @@ let
             inherit cudaForwardCompat;
           };
 
+          libraries = if isFunction hostLibraries then hostLibraries wanted else hostLibraries;
+
           # What feature manifests say of an archive.
           featuresOf =
             entry: _catalog.features.${entry.product}.${entry.label}.${entry.package}.${entry.platform} or null;
@@ -546,7 +549,7 @@ let
                     acyclic (_toSet (filter isThere dependencies) found)
                     # Texts, so that nobody chooses another output of them.
                     // mapAttrs (_: library: "${library}") (
-                      hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing)
+                      hostLib.choose libraries (keys.hostLibraries ++ keys.allowedMissing)
                     );
                   # Those that no other part of the plan is made of go into it by their names.
                   keys = removeAttrs keys [

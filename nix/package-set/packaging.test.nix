@@ -210,6 +210,21 @@ import ../lib/failures.nix {
         expr = (hosted { }).libcublas.drvAttrs.dependencies."host-libstdc++.so.6";
         expected = "/nonexistent/gcc";
       }
+      # Libraries are of one machine, so a set that has packages for several asks by platform.
+      {
+        expr =
+          let
+            found = hosted { hostLibraries = platform: { "libstdc++.so.6" = "/nonexistent/${platform}"; }; };
+          in
+          map (set: set.libcublas.drvAttrs.dependencies."host-libstdc++.so.6") [
+            found
+            found.byPlatform.linux-sbsa
+          ];
+        expected = [
+          "/nonexistent/linux-x86_64"
+          "/nonexistent/linux-sbsa"
+        ];
+      }
     ];
     fixups = [
       {
