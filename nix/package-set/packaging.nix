@@ -154,11 +154,15 @@ let
     name: elem "lib" _table.${name}.outputs || _table.${name}.isLibrary or false
   ) (attrNames _table);
 
-  _ofTable = package: {
+  # What it needs of another release than the set has: TensorRT 8 the cuDNN that it was built with.
+  _pinned = entry: map (name: entry.pins.${name} or name);
+
+  _ofTable = { package, ... }@entry: {
     outputs = _table.${package}.outputs or outputsLib.default;
-    dependencies =
-      if _table ? ${package} then _needed (_table.${package}.dependencies or { }) else _libraries;
-    dlopen = _needed (_table.${package}.dlopen or { });
+    dependencies = _pinned entry (
+      if _table ? ${package} then _needed (_table.${package}.dependencies or { }) else _libraries
+    );
+    dlopen = _pinned entry (_needed (_table.${package}.dlopen or { }));
     hostLibraries =
       if _table ? ${package} then _table.${package}.hostLibraries or [ ] else [ "*" ];
     allowedMissing = _table.${package}.allowedMissing or [ ];
@@ -289,7 +293,7 @@ let
 in
 entry: edits:
 let
-  described = _withFeatures entry (_fixupOfUser entry (_fixup entry (_ofTable entry.package)));
+  described = _withFeatures entry (_fixupOfUser entry (_fixup entry (_ofTable entry)));
   keys = foldl' (_edit "${entry.package}.overridePlan") (_override entry.package described) edits;
 in
 keys // { outputs = outputsLib.sort ([ "out" ] ++ keys.outputs); }

@@ -30,8 +30,9 @@
   }
   ```
 
-  where an `Entry` is `{ product, label, package, release, shape, platform, variant, variantPrefix, reason }`. `reason` says why the
-  platform has no such package; it is `null` where it has.
+  where an `Entry` is `{ product, label, package, release, shape, platform, variant, variantPrefix, reason, pins }`. `reason` says why the
+  platform has no such package; it is `null` where it has. `pins` are the packages that it needs of another release than the set has:
+  `{ cudnn = "cudnn_8_9"; }`.
 */
 {
   catalog,
@@ -51,6 +52,7 @@ let
     filter
     fromJSON
     head
+    intersectAttrs
     isAttrs
     isString
     length
@@ -58,6 +60,7 @@ let
     mapAttrs
     match
     readFile
+    replaceStrings
     ;
 
   platformsLib = import ../lib/platforms.nix;
@@ -277,27 +280,62 @@ let
     else
       _decision withVariant (_variantOf prefix release.${withVariant}) prefix null;
 
+  _expressionsOf = product: {
+    releases = catalog.expressions.${product};
+    cudaVersion =
+      if _cudaVersion != null then
+        _cudaVersion
+      else
+        throw ''
+          ${_place}: `releaseExpressions.${product}`: expected a CUDA release in the set, because releases are for some of them only, found none
+          Potential solutions:
+          - say which one: `cudaVersion = "12.9"`'';
+  };
+
+  # Which versions of other packages releases were built with, where they say so.
+  _builtWith = mapAttrs (product: _: shims.${product}.needs (_expressionsOf product)) catalog.expressions;
+
+  # The name of a package in its version, for which a newer one of the same major version can stand in: the set's own release if it can,
+  # else the version itself, else the next one.
+  _pin =
+    wanted: entry: package: version:
+    let
+      own = label wanted package;
+      # The products that are needed so have one package of their own name.
+      isThere =
+        found: elem package (packages package found) && (_entry wanted package found package).reason == null;
+      isFitting =
+        found:
+        versionsLib.major found == versionsLib.major version
+        && versionsLib.mayBeAtLeast found version
+        && isThere found;
+      fitting = filter isFitting (labels package);
+      oldest = versionsLib.majorMinor (elemAt fitting (length fitting - 1));
+    in
+    if own != null && isFitting own then
+      package
+    else if fitting != [ ] then
+      "${package}_${replaceStrings [ "." ] [ "_" ] oldest}"
+    else
+      throw ''
+        ${_place}: `${entry.package}` of `${entry.product}` `${entry.label}`: expected `${package}` ${version}, which it was built with, found ${
+          if own == null then "none" else "`${own}`"
+        }
+        Potential solutions:
+        - add a manifest or a release expression of it, for `${wanted}` and CUDA ${_cudaVersion}
+        - say what to take: `overrides.${entry.package} = keys: { dependencies = [ … ]; }`'';
+
   # Manifests made of release expressions, those that fit the CUDA release, save of what a manifest lists already.
   _shimmed = mapAttrs (
-    product: expressions:
+    product: _:
     let
-      made = shims.${product}.redistrib {
-        releases = expressions;
-        cudaVersion =
-          if _cudaVersion != null then
-            _cudaVersion
-          else
-            throw ''
-              ${_place}: `releaseExpressions.${product}`: expected a CUDA release in the set, because releases are for some of them only, found none
-              Potential solutions:
-              - say which one: `cudaVersion = "12.9"`'';
-      };
-      isListed =
+      made = shims.${product}.redistrib (_expressionsOf product);
+      isInManifest =
         label:
         elem label (catalog.labels.${product} or [ ])
         || elem (versionsLib.majorMinorPatch label) (catalog.labels.${product} or [ ]);
     in
-    removeAttrs made (filter isListed (attrNames made))
+    removeAttrs made (filter isInManifest (attrNames made))
   ) catalog.expressions;
 
   # Once for each product.
@@ -333,6 +371,27 @@ let
   entry =
     wanted: product: label: package:
     let
+      found = _entry wanted product label package;
+    in
+    found
+    // {
+      pins =
+        if _isListed product label then
+          { }
+        else
+          mapAttrs (_pin wanted found) (
+            intersectAttrs (listToAttrs (map (name: { inherit name; value = null; }) _products)) (
+              _builtWith.${product}.${label}.${found.platform} or { }
+            )
+          );
+    };
+
+  _isListed =
+    product: label: catalog.manifests ? ${product} && catalog.manifests.${product} ? ${label};
+
+  _entry =
+    wanted: product: label: package:
+    let
       release = (manifest product label).${package};
       selected = _select wanted product label release;
     in
@@ -345,7 +404,7 @@ let
         release
         ;
       shape =
-        if catalog.manifests ? ${product} && catalog.manifests.${product} ? ${label} then
+        if _isListed product label then
           catalog.shapes.${product} or null
         else
           "buildableRelease";

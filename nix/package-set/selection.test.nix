@@ -713,6 +713,49 @@ import ../lib/failures.nix {
           pinned = "https://developer.download.nvidia.com/compute/redist/cudnn/v8.0.5/cudnn-11.0-linux-x64-v8.0.5.39.tgz";
         };
       }
+      # With the cuDNN that it was built with, where the set's own is of another major version.
+      {
+        expr =
+          let
+            old = expressions { cudaVersion = "11.8"; };
+            own = expressions {
+              cudaVersion = "11.8";
+              releases.cudnn = "8.9.7.29";
+            };
+            new = expressions { cudaVersion = "12.8"; };
+          in
+          map (set: attrNames set.tensorrt.drvAttrs.dependencies) [
+            old
+            own
+            new
+            (expressions {
+              cudaVersion = "11.8";
+              products = [ "tensorrt" ];
+            })
+          ];
+        expected = [
+          [ "cudnn_8_9" ]
+          [ "cudnn" ]
+          [ "cudnn" ]
+          [ ]
+        ];
+      }
+      {
+        expr =
+          (expressions {
+            cudaVersion = "11.8";
+            # No cuDNN 8.
+            releaseExpressions.tensorrt = ../../tests/nix/releases/mine.json;
+          }).tensorrt.drvPath;
+        throws = true;
+      }
+      {
+        expr = attrNames (expressions { cudaVersion = "12"; }).byRelease.tensorrt;
+        expected = [
+          "10.9.0.34"
+          "8.6.1.6"
+        ];
+      }
       # What a manifest lists is in it.
       {
         expr =

@@ -19,12 +19,18 @@ pub const PLATFORMS: [&str; 4] = [
 
 /// The folders of `nix/` that have their tests beside them.
 fn nix_tests() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = ["nix", "nix/lib", "nix/modules", "nix/package-set", "nix/shims"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder"))
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.to_string_lossy().ends_with(".test.nix"))
-        .collect();
+    let mut files: Vec<PathBuf> = [
+        "nix",
+        "nix/lib",
+        "nix/modules",
+        "nix/package-set",
+        "nix/shims",
+    ]
+    .iter()
+    .flat_map(|folder| std::fs::read_dir(root().join(folder)).expect("a folder"))
+    .map(|entry| entry.expect("an entry").path())
+    .filter(|path| path.to_string_lossy().ends_with(".test.nix"))
+    .collect();
     files.sort();
     assert!(files.len() >= 17, "{files:?}");
     files
