@@ -337,6 +337,7 @@ let
         ) _selection.products;
 
       _make = import ./generic-manifest-builder.nix;
+      _refuse = import ./unsupported.nix { inherit system; };
       _made = {
         inherit
           system
@@ -493,7 +494,7 @@ let
           package =
             context: entry: changes:
             if entry.reason != null then
-              import ./unsupported.nix entry
+              _refuse entry
             else
               let
                 inherit (context) found isThere reached;
@@ -614,7 +615,7 @@ let
                   map (name: {
                     name = "${name}_${replaceStrings [ "." ] [ "_" ] minor}";
                     value =
-                      (released product chosen).${name} or (import ./unsupported.nix {
+                      (released product chosen).${name} or (_refuse {
                         inherit product;
                         package = name;
                         label = chosen;
@@ -653,6 +654,8 @@ let
           }
           // import ./cudatoolkit.nix {
             inherit system builder;
+            platform = wanted;
+            refuse = _refuse;
             packages = final;
             isThere = _isThere final;
             version = _cudaVersion;

@@ -277,7 +277,7 @@ let
     outputs = sorted;
     pname = package;
     passthru = { inherit needs; };
-    meta = metaLib.of { inherit package release; } // {
+    meta = metaLib.of { inherit package product release; } // {
       available = true;
       broken = false;
       unsupported = false;
