@@ -291,6 +291,51 @@ let
             - choose one of: ${_quoted platformsLib.linux}
             - leave it out to take the one of `targetSystem`'';
 
+      _flags =
+        wanted:
+        capabilitiesLib.flags {
+          cudaVersion = _cudaVersion;
+          platform = wanted;
+          capabilities = cudaCapabilities;
+          inherit cudaForwardCompat;
+        };
+
+      # What `cudaCapabilities` chose the platform by has to be one of its: there might be no package that tells.
+      _fitsPlatform =
+        if platform == null && _platform != platformsLib.fromSystem targetSystem then
+          (_flags _platform).devices
+        else
+          null;
+
+      # The capabilities are for the set's own platform. Of others they may say that there is nothing to be had.
+      _unfitness =
+        wanted:
+        let
+          found = capabilitiesLib.problems {
+            cudaVersion = _cudaVersion;
+            platform = wanted;
+            capabilities = cudaCapabilities;
+          };
+        in
+        if wanted == _platform || found == [ ] then
+          null
+        else
+          "`cudaCapabilities`: ${concatStringsSep "; " found}";
+
+      _entry =
+        wanted:
+        let
+          unfitness = _unfitness wanted;
+        in
+        product: label: package:
+        let
+          found = _selection.entry wanted product label package;
+        in
+        if unfitness == null || found.reason != null then
+          found
+        else
+          found // { reason = "`${package}` of `${product}` `${label}`: ${unfitness}"; };
+
       # A name that nobody knows would leave programs without a loader without a word.
       _interpreters =
         let
@@ -363,11 +408,11 @@ let
         zipAttrsWith (_: entries: entries) (
           map (
             { product, label }:
-            _toSet (_selection.packages product label) (_selection.entry wanted product label)
+            _toSet (_selection.packages product label) (_entry wanted product label)
             // listToAttrs (
               map (former: {
                 name = former.package;
-                value = _selection.entry wanted product former.label former.package;
+                value = _entry wanted product former.label former.package;
               }) (_selection.former wanted product)
             )
           ) (_labels wanted)
@@ -378,12 +423,7 @@ let
         wanted: overlays:
         let
           entries = _entries wanted;
-          flags = capabilitiesLib.flags {
-            cudaVersion = _cudaVersion;
-            platform = wanted;
-            capabilities = cudaCapabilities;
-            inherit cudaForwardCompat;
-          };
+          flags = _flags wanted;
 
           libraries = if isFunction hostLibraries then hostLibraries wanted else hostLibraries;
 
@@ -479,7 +519,7 @@ let
             let
               context = around siblings;
               siblings = mapAttrs (_: entry: package context entry initial) (
-                _toSet (_selection.packages product label) (_selection.entry wanted product label)
+                _toSet (_selection.packages product label) (_entry wanted product label)
               );
             in
             siblings;
@@ -546,6 +586,7 @@ let
                   inherit (keys) outputs features allowedMissing;
                   inherit (changes) attrs;
                   needs = linked ++ named;
+                  checked = if cudaCapabilities == [ ] then { } else { capabilities = flags.devices; };
                   dependencies =
                     acyclic (_toSet (filter isThere dependencies) found)
                     # Texts, so that nobody chooses another output of them.
@@ -575,7 +616,6 @@ let
                         acyclic "${found "cuda_compat"}"
                       else
                         null;
-                    capabilities = if cudaCapabilities == [ ] then [ ] else flags.devices;
                     # Where else it may have to look, for the words about what it does not find.
                     siblings = if keys.isDescribed then [ ] else filter (name: name != entry.package) undescribed;
                   };
@@ -693,6 +733,6 @@ let
         };
     in
     # What is wrong with these is wrong with every package.
-    seq _cudaVersion (seq _platform (_scope _platform overlays));
+    seq _cudaVersion (seq _platform (seq _fitsPlatform (_scope _platform overlays)));
 in
 _mkCudaPackages [ ]

@@ -48,6 +48,7 @@
     needs :: [ String ],           # the names of all packages that it may depend on, for `passthru`
     allowedMissing :: [ String ],
     attrs :: AttrSet -> AttrSet,   # what the derivation's attributes are in the end
+    checked :: AttrSet,            # keys of the plan that only the derivation looks at, whatever they say
     keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
   }
   ```
@@ -155,6 +156,7 @@ in
   needs,
   allowedMissing,
   attrs,
+  checked,
   keys,
   ...
 }:
@@ -250,6 +252,7 @@ let
       src = "${src}";
       dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
     }
+    // checked
     // _said (
       keys
       // {

@@ -556,6 +556,54 @@ import ../lib/failures.nix {
       }
     ];
     unsupported = [
+      # Capabilities are for the set's own platform: on another one they say why there is nothing.
+      {
+        expr =
+          let
+            capable = make { cudaCapabilities = [ "9.0" ]; };
+            other = capable.byPlatform.linux-aarch64;
+          in
+          [
+            capable.cuda_cudart.name
+            (capable.cuda_cudart.reason or null)
+            other.cuda_cudart.name
+            other.cuda_cudart.reason
+            (unsupported other ? cudnn_9_8)
+            (isThrow other.cuda_cudart.drvPath)
+          ];
+        expected = [
+          "cuda_cudart-linux-x86_64-12.9.79"
+          null
+          "cuda_cudart-12.9.79-unsupported"
+          "`cuda_cudart` of `cuda` `12.9.1`: `cudaCapabilities`: `9.0`: expected a Jetson board of `linux-aarch64`, found one that goes with none"
+          true
+          true
+        ];
+      }
+      # On its own they are wrong, but names are names.
+      {
+        expr =
+          let
+            wrong = make { cudaCapabilities = [ "1.0" ]; };
+          in
+          [
+            wrong.cuda_cudart.name
+            (isThrow wrong.cuda_cudart.drvPath)
+          ];
+        expected = [
+          "cuda_cudart-linux-x86_64-12.9.79"
+          true
+        ];
+      }
+      # Where they chose the platform nothing else would tell.
+      {
+        expr = attrNames (mine nested {
+          system = "aarch64-linux";
+          cudaVersion = "13.0";
+          cudaCapabilities = [ "7.2" ];
+        });
+        throws = true;
+      }
       {
         expr = unsupported set.byPlatform.linux-ppc64le // {
           inherit (unsupported set) libmine_2_0;
