@@ -146,7 +146,11 @@ let
       let
         need = needs.${name};
       in
-      !(need ? sinceCuda) || cudaVersion == null || versionsLib.mayBeAtLeast cudaVersion need.sinceCuda
+      cudaVersion == null
+      || (
+        (!(need ? sinceCuda) || versionsLib.mayBeAtLeast cudaVersion need.sinceCuda)
+        && (!(need ? untilCuda) || versionsLib.mayBeAtMost cudaVersion need.untilCuda)
+      )
     ) (attrNames needs);
 
   # What a package that nobody has described may find its libraries in. None of these can need it, as they are described.

@@ -72,6 +72,7 @@ import ../lib/failures.nix {
     overridePlan = set;
     overrideAttrs = set;
     override = set;
+    needs = set;
     cycles = set;
   };
   cases = {
@@ -399,6 +400,77 @@ import ../lib/failures.nix {
           driverPaths = [ "/usr/lib/wsl/lib" ];
           sbsa = "12.0.1";
         };
+      }
+    ];
+    needs = [
+      # Some needs end.
+      {
+        expr =
+          map
+            (
+              cudaVersion:
+              let
+                keys = import ./packaging.nix {
+                  inherit cudaVersion;
+                  features = _: null;
+                  provider = _: null;
+                  fixups = { };
+                  overrides = { };
+                  isPackage = _: true;
+                  has = _: true;
+                  driverPaths = [ ];
+                } {
+                  package = "libcufile";
+                  product = "cuda";
+                  release.version = "1.0";
+                  platform = "linux-x86_64";
+                  variant = null;
+                } [ ];
+              in
+              {
+                inherit (keys) dependencies;
+                itself = elem "libcufile.so.0" keys.allowedMissing;
+              }
+            )
+            [
+              "11.6.2"
+              "11.8.0"
+              "12.0.1"
+              null
+            ];
+        expected = [
+          {
+            dependencies = [ "libcublas" ];
+            itself = true;
+          }
+          {
+            dependencies = [ "libcublas" ];
+            itself = false;
+          }
+          {
+            dependencies = [ ];
+            itself = false;
+          }
+          {
+            dependencies = [ "libcublas" ];
+            itself = true;
+          }
+        ];
+      }
+      # No set has the driver.
+      {
+        expr =
+          let
+            driver = (make { manifests.cuda."12.9.1" = manifest // { nvidia_driver = manifest.cuda_cudart; }; }).nvidia_driver;
+          in
+          [
+            driver.meta.unsupported
+            driver.reason
+          ];
+        expected = [
+          true
+          "`nvidia_driver` of `cuda` `12.9.1`: expected a package of programs and libraries, found the driver, which belongs to the machine and its kernel (NixOS: `hardware.nvidia.package`)"
+        ];
       }
     ];
     # Two that need each other could not be built.

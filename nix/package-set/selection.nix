@@ -68,6 +68,7 @@ let
   shims = import ../shims;
 
   _facts = (fromJSON (readFile ../data/products.json)).products;
+  _packages = (fromJSON (readFile ../data/packages.json)).packages;
 
   _place = "cudaRedist.lib.mkCudaPackages";
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
@@ -165,7 +166,26 @@ let
     else
       head fitting;
 
-  _cudaVersion = if _cudaLabel != null then _cudaLabel else _wantedCuda;
+  # A variant of another CUDA would make a set whose packages do not go together.
+  _cudaVersion =
+    let
+      found = if _cudaLabel != null then _cudaLabel else _wantedCuda;
+      ofVariant = head (match "cuda([0-9.]+)" (_checkVariant cudaVariant));
+    in
+    if
+      cudaVariant == null
+      || found == null
+      || versionsLib.isOf ofVariant found
+      || versionsLib.isOf found ofVariant
+    then
+      found
+    else
+      throw ''
+        ${_place}: `cudaVariant`: expected a variant of CUDA ${found}, as `${
+          if cudaVersion != null then "cudaVersion" else "releases.cuda"
+        }` says, found `${cudaVariant}`
+        Potential solutions:
+        - leave one of the two out'';
 
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
   _cudaVariants =
@@ -393,7 +413,10 @@ let
     wanted: product: label: package:
     let
       release = (manifest product label).${package};
-      selected = _select wanted product label release;
+      found = _select wanted product label release;
+      # What no set has is not there for any platform.
+      never = _packages.${package}.unsupported or null;
+      selected = if found.reason == null && never != null then found // { reason = never; } else found;
     in
     selected
     // {

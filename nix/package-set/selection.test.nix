@@ -348,6 +348,38 @@ import ../lib/failures.nix {
       }
     ];
     variants = [
+      # One that contradicts the CUDA release, however that was said.
+      {
+        expr = map isThrow [
+          (make {
+            cudaVersion = "12.9";
+            cudaVariant = "cuda11";
+          }).cudaVersion
+          (make {
+            releases.cuda = "12.9.1";
+            cudaVariant = "cuda12.8";
+          }).cudaVersion
+          (mine nested {
+            cudaVersion = "12";
+            cudaVariant = "cuda13";
+          }).cudaVersion
+          (make {
+            cudaVersion = "12.9";
+            cudaVariant = "cuda12";
+          }).cudaVersion
+          (mine nested {
+            cudaVersion = "12";
+            cudaVariant = "cuda12.9";
+          }).cudaVersion
+        ];
+        expected = [
+          true
+          true
+          true
+          false
+          false
+        ];
+      }
       # The narrowest one is for this very release.
       {
         expr =
