@@ -166,7 +166,7 @@ let
     else
       head fitting;
 
-  # A variant of another CUDA would make a set whose packages do not go together.
+  # Whoever names a release of CUDA itself may have another variant of the other products beside it; these two say the same thing.
   _cudaVersion =
     let
       found = if _cudaLabel != null then _cudaLabel else _wantedCuda;
@@ -174,16 +174,14 @@ let
     in
     if
       cudaVariant == null
-      || found == null
+      || cudaVersion == null
       || versionsLib.isOf ofVariant found
       || versionsLib.isOf found ofVariant
     then
       found
     else
       throw ''
-        ${_place}: `cudaVariant`: expected a variant of CUDA ${found}, as `${
-          if cudaVersion != null then "cudaVersion" else "releases.cuda"
-        }` says, found `${cudaVariant}`
+        ${_place}: `cudaVariant`: expected a variant of CUDA ${found}, as `cudaVersion` says, found `${cudaVariant}`
         Potential solutions:
         - leave one of the two out'';
 

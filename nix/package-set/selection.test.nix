@@ -348,7 +348,7 @@ import ../lib/failures.nix {
       }
     ];
     variants = [
-      # One that contradicts the CUDA release, however that was said.
+      # One that contradicts what was said of the CUDA release. Beside a named one there may be others.
       {
         expr = map isThrow [
           (make {
@@ -357,6 +357,7 @@ import ../lib/failures.nix {
           }).cudaVersion
           (make {
             releases.cuda = "12.9.1";
+            cudaVersion = "12.9";
             cudaVariant = "cuda12.8";
           }).cudaVersion
           (mine nested {
@@ -367,6 +368,10 @@ import ../lib/failures.nix {
             cudaVersion = "12.9";
             cudaVariant = "cuda12";
           }).cudaVersion
+          (make {
+            releases.cuda = "12.9.1";
+            cudaVariant = "cuda11";
+          }).cudaVersion
           (mine nested {
             cudaVersion = "12";
             cudaVariant = "cuda12.9";
@@ -376,6 +381,7 @@ import ../lib/failures.nix {
           true
           true
           true
+          false
           false
           false
         ];
