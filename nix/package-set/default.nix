@@ -139,8 +139,8 @@
   `flags` are those of `lib.capabilities.flags`. `listing` says of each package which platforms and variants its release has,
   Windows included.
 
-  A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes a function from the attributes of its
-  derivation, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
+  A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes attributes of its derivation or a function from
+  those that it has, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
 
   # Examples
 
@@ -624,7 +624,7 @@ let
               // {
                 override = overridden;
                 overridePlan = edit: change "edits" (edits: edits ++ [ edit ]);
-                overrideAttrs = f: change "attrs" (attrs: old: let before = attrs old; in before // f before);
+                overrideAttrs = f: change "attrs" (attrs: old: let before = attrs old; in before // (if isFunction f then f before else f));
               };
 
           # The packages of the set's releases.
@@ -733,6 +733,6 @@ let
         };
     in
     # What is wrong with these is wrong with every package.
-    seq _cudaVersion (seq _platform (seq _fitsPlatform (_scope _platform overlays)));
+    seq (import ./arguments.nix arguments) (seq _cudaVersion (seq _platform (seq _fitsPlatform (_scope _platform overlays))));
 in
 _mkCudaPackages [ ]

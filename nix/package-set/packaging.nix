@@ -91,6 +91,7 @@ let
     filter
     foldl'
     fromJSON
+    head
     isAttrs
     isFunction
     isList
@@ -100,6 +101,7 @@ let
     match
     readDir
     readFile
+    typeOf
     ;
 
   outputsLib = import ../lib/outputs.nix;
@@ -108,22 +110,23 @@ let
   _table = (fromJSON (readFile ../data/packages.json)).packages;
   _fixups = readDir ./fixups;
 
-  # What an override may say.
-  _keys = [
-    "addNeeded"
-    "allowedMissing"
-    "dependencies"
-    "dlopen"
-    "drop"
-    "forbiddenTexts"
-    "hostLibraries"
-    "links"
-    "merge"
-    "moves"
-    "outputs"
-    "patterns"
-    "replaceTexts"
-  ];
+  # What an override may say, and of which type.
+  _types = {
+    addNeeded = "set";
+    allowedMissing = "list";
+    dependencies = "list";
+    dlopen = "list";
+    drop = "list";
+    forbiddenTexts = "list";
+    hostLibraries = "list";
+    links = "set";
+    merge = "set";
+    moves = "set";
+    outputs = "list";
+    patterns = "set";
+    replaceTexts = "set";
+  };
+  _keys = attrNames _types;
 
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 
@@ -210,10 +213,17 @@ let
 
   _fixupOfUser =
     entry: keys:
-    if fixups ? ${entry.package} then
-      _edit "fixups.${entry.package}" keys (fixups.${entry.package} (_facts entry))
+    if !(fixups ? ${entry.package}) then
+      keys
+    else if !(isFunction fixups.${entry.package} || fixups.${entry.package} ? __functor) then
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `fixups.${entry.package}`: expected a function such as `{ version, ... }: keys: { }`, found a ${
+          typeOf fixups.${entry.package}
+        }
+        Potential solutions:
+        - say what is the same for all versions with `overrides` instead''
     else
-      keys;
+      _edit "fixups.${entry.package}" keys (fixups.${entry.package} (_facts entry));
 
   # Sonames, whether they are listed for the package or for each folder of libraries in it.
   _sonames =
@@ -272,6 +282,7 @@ let
     let
       edit = if isFunction given then given keys else given;
       unknownKeys = filter (key: !(elem key _keys)) (attrNames edit);
+      wrongKeys = filter (key: typeOf edit.${key} != _types.${key}) (attrNames edit);
       unknownOutputs = filter (name: !(elem name outputsLib.order)) (edit.outputs or [ ]);
       unknownPackages = filter (name: !(elem name keys.dependencies) && !(isPackage name)) (
         (edit.dependencies or [ ])
@@ -279,8 +290,22 @@ let
         ++ concatMap (map (source: source.package)) (attrValues (edit.merge or { }))
       );
     in
-    if unknownKeys != [ ] then
+    if !(isAttrs edit) then
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `${place}`: expected a set of keys, or a function from keys to one, found a ${typeOf edit}
+        Potential solutions:
+        - write it like `{ allowedMissing = [ "libz.so.1" ]; }`''
+    else if unknownKeys != [ ] then
       _refuse place "keys that a package has" unknownKeys "choose among: ${_quoted _keys}"
+    else if wrongKeys != [ ] then
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `${place}.${head wrongKeys}`: expected a ${_types.${head wrongKeys}}, found a ${
+          typeOf edit.${head wrongKeys}
+        }
+        Potential solutions:
+        - write ${
+          if _types.${head wrongKeys} == "list" then "`[ … ]`" else "`{ … }`"
+        }, also for a single one''
     else if unknownOutputs != [ ] then
       _refuse "${place}.outputs" "names of outputs" unknownOutputs "choose among: ${_quoted outputsLib.order}"
     else if unknownPackages != [ ] then
