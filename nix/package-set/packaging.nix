@@ -91,13 +91,13 @@ let
     filter
     foldl'
     fromJSON
-    head
     isAttrs
     isFunction
     isList
     isString
     listToAttrs
     map
+    mapAttrs
     match
     readDir
     readFile
@@ -282,12 +282,22 @@ let
     let
       edit = if isFunction given then given keys else given;
       unknownKeys = filter (key: !(elem key _keys)) (attrNames edit);
-      wrongKeys = filter (key: typeOf edit.${key} != _types.${key}) (attrNames edit);
-      unknownOutputs = filter (name: !(elem name outputsLib.order)) (edit.outputs or [ ]);
+      # Each when it is looked at: a value may ask for other packages.
+      typed = mapAttrs (
+        key: value:
+        if typeOf value == _types.${key} then
+          value
+        else
+          throw ''
+            cudaRedist.lib.mkCudaPackages: `${place}.${key}`: expected a ${_types.${key}}, found a ${typeOf value}
+            Potential solutions:
+            - write ${if _types.${key} == "list" then "`[ … ]`" else "`{ … }`"}, also for a single one''
+      ) edit;
+      unknownOutputs = filter (name: !(elem name outputsLib.order)) (typed.outputs or [ ]);
       unknownPackages = filter (name: !(elem name keys.dependencies) && !(isPackage name)) (
-        (edit.dependencies or [ ])
-        ++ (edit.dlopen or [ ])
-        ++ concatMap (map (source: source.package)) (attrValues (edit.merge or { }))
+        (typed.dependencies or [ ])
+        ++ (typed.dlopen or [ ])
+        ++ concatMap (map (source: source.package)) (attrValues (typed.merge or { }))
       );
     in
     if !(isAttrs edit) then
@@ -297,15 +307,6 @@ let
         - write it like `{ allowedMissing = [ "libz.so.1" ]; }`''
     else if unknownKeys != [ ] then
       _refuse place "keys that a package has" unknownKeys "choose among: ${_quoted _keys}"
-    else if wrongKeys != [ ] then
-      throw ''
-        cudaRedist.lib.mkCudaPackages: `${place}.${head wrongKeys}`: expected a ${_types.${head wrongKeys}}, found a ${
-          typeOf edit.${head wrongKeys}
-        }
-        Potential solutions:
-        - write ${
-          if _types.${head wrongKeys} == "list" then "`[ … ]`" else "`{ … }`"
-        }, also for a single one''
     else if unknownOutputs != [ ] then
       _refuse "${place}.outputs" "names of outputs" unknownOutputs "choose among: ${_quoted outputsLib.order}"
     else if unknownPackages != [ ] then
@@ -315,7 +316,7 @@ let
       keys
       // (if edit ? outputs then { features = null; } else { })
       // (if edit ? dependencies then { isDescribed = true; } else { })
-      // edit;
+      // typed;
 
   _override =
     package: keys: _edit "overrides.${package}" keys (overrides.${package} or { });
