@@ -142,6 +142,8 @@
   A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes attributes of its derivation or a function from
   those that it has, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
 
+  `passthru.needs` has the names of all packages that it may depend on, whether the set has them or not.
+
   # Examples
 
   ```nix
