@@ -125,8 +125,10 @@ fn names(manifest: &Value, platform: &str, variant: &str) -> Vec<String> {
     let releases = manifest.as_object().expect("a manifest is an object");
     releases
         .iter()
-        .filter(|(_, release)| {
-            release.is_object()
+        .filter(|(name, release)| {
+            // The driver belongs to the machine: no set has it.
+            *name != "nvidia_driver"
+                && release.is_object()
                 && ["source", "linux-all", platform].iter().any(|key| {
                     let entry = &release[*key];
                     entry["sha256"].is_string() || entry[variant]["sha256"].is_string()
