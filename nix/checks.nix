@@ -51,6 +51,7 @@ let
     map (file: import file) (
       concatLists (
         map testFiles [
+          ./.
           ./lib
           ./modules
           ./package-set

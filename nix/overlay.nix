@@ -47,8 +47,9 @@ final: prev: {
       # What its users say of their GPUs.
       cudaCapabilities = config.cudaCapabilities or [ ];
       cudaForwardCompat = config.cudaForwardCompat or true;
-      # NixOS has neither these libraries nor a loader where NVIDIA's files look for them.
-      hostLibraries = lib.hostLibraries final;
+      # NixOS has neither these libraries nor a loader where NVIDIA's files look for them. Packages for other machines cannot
+      # load the ones of this one.
+      hostLibraries = platform: if isOfHost platform then lib.hostLibraries final else { };
       interpreters =
         if isPath then
           builtins.listToAttrs (

@@ -171,20 +171,25 @@ let
         if elem item (genList (elemAt list) index) then null else item
       ) (length list));
       number = row: replaceStrings [ "." ] [ "" ] row.capability;
+      # Each value tells it, so that there can be a set of other platforms beside the one that they are for.
+      checked =
+        value:
+        if found == [ ] then
+          value
+        else
+          throw ''
+            cudaRedist.lib.mkCudaPackages: `cudaCapabilities`: expected capabilities for ${
+              if cudaVersion == null then "" else "CUDA ${cudaVersion} on "
+            }`${platform}`, found ${toString (length found)} that are none:
+              ${concatStringsSep "\n  " found}
+            Potential solutions:
+            - leave `cudaCapabilities` out to take ${_quoted (default { inherit cudaVersion platform; })}
+            - say which platform is meant with `platform`, or take another CUDA release'';
       gencode =
         map (row: "-gencode=arch=${row.compute},code=${row.sm}") rows
         ++ map (row: "-gencode=arch=${row.compute},code=${row.compute}") forward;
     in
-    if found != [ ] then
-      throw ''
-        cudaRedist.lib.mkCudaPackages: `cudaCapabilities`: expected capabilities for ${
-          if cudaVersion == null then "" else "CUDA ${cudaVersion} on "
-        }`${platform}`, found ${toString (length found)} that are none:
-          ${concatStringsSep "\n  " found}
-        Potential solutions:
-        - leave `cudaCapabilities` out to take ${_quoted (default { inherit cudaVersion platform; })}
-        - say which platform is meant with `platform`, or take another CUDA release''
-    else
+    mapAttrs (_: checked)
       {
         inherit cudaForwardCompat gencode;
         cudaCapabilities = map (row: row.capability) rows;

@@ -9,7 +9,7 @@
 
   # Inputs
 
-  `system`, `builder`
+  `system`, `builder`, `platform`
   : As for `mkCudaPackages`.
 
   `packages`
@@ -21,10 +21,13 @@
   `version`
   : The CUDA release.
 
+  `refuse`
+  : Of `unsupported.nix`: what stands for a toolkit without its compiler or its runtime.
+
   # Type
 
   ```
-  { system, builder, packages, isThere, version } -> {
+  { system, builder, platform, packages, isThere, version, refuse } -> {
     cudatoolkit :: Derivation,
     mkView :: { name, packages, outputs ?, leaveOut ? } -> Derivation
   }
@@ -35,12 +38,25 @@
 {
   system,
   builder,
+  platform,
   packages,
   isThere,
   version,
+  refuse,
 }:
 let
-  inherit (builtins) concatMap elem filter;
+  inherit (builtins)
+    any
+    all
+    attrNames
+    attrValues
+    concatMap
+    concatStringsSep
+    elem
+    filter
+    listToAttrs
+    map
+    ;
 
   # What the Toolkit's installer puts below `/usr/local/cuda` for those who build with it.
   _names = [
@@ -72,6 +88,46 @@ let
     "libnvptxcompiler"
     "libnvvm"
   ];
+
+  # Without these it is no toolkit.
+  _lacking = filter (name: !(isThere name)) [
+    "cuda_nvcc"
+    "cuda_cudart"
+  ];
+
+  _parts = map (name: packages.${name}) (filter isThere _names);
+
+  # What all parts say; an overlay's may say nothing.
+  _meta =
+    let
+      metas = map (part: part.meta or { }) _parts;
+      licences = listToAttrs (
+        concatMap (
+          meta:
+          map (licence: {
+            name = licence.shortName or licence.fullName or "unknown";
+            value = licence;
+          }) (if builtins.isList (meta.license or [ ]) then meta.license or [ ] else [ meta.license ])
+        ) metas
+      );
+      platforms = map (meta: meta.platforms) (filter (meta: meta ? platforms) metas);
+    in
+    {
+      description = "NVIDIA's CUDA Toolkit in one folder, of links to its packages";
+      homepage = "https://developer.nvidia.com/cuda-toolkit";
+      license = attrValues licences;
+      unfree = any (meta: meta.unfree or false) metas;
+      platforms = filter (system: all (elem system) platforms) (
+        attrNames (
+          listToAttrs (
+            concatMap (map (name: { inherit name; value = null; })) platforms
+          )
+        )
+      );
+      available = true;
+      broken = false;
+      unsupported = false;
+    };
 
   mkView =
     {
@@ -112,16 +168,31 @@ in
   inherit mkView;
 
   cudatoolkit =
-    mkView {
-      name = "cudatoolkit-${if version == null then "unversioned" else version}";
-      packages = map (name: packages.${name}) (filter isThere _names);
-    }
-    // {
-      pname = "cudatoolkit";
-      inherit version;
-      meta = {
-        description = "NVIDIA's CUDA Toolkit in one folder, of links to its packages";
-        license = [ (import ./meta.nix).licences."CUDA Toolkit" ];
-      };
-    };
+    if _lacking == [ ] then
+      mkView {
+        name = "cudatoolkit-${if version == null then "unversioned" else version}";
+        packages = _parts;
+      }
+      // {
+        pname = "cudatoolkit";
+        inherit version;
+        meta = _meta;
+      }
+    else
+      # A view of packages is none of them.
+      removeAttrs (refuse {
+        product = "cuda";
+        package = "cudatoolkit";
+        label = version;
+        release = {
+          name = _meta.description;
+          license = "CUDA Toolkit";
+        }
+        // (if version == null then { } else { inherit version; });
+        inherit platform;
+        variant = null;
+        reason = "`cudatoolkit`: expected ${
+          concatStringsSep " and " (map (name: "`${name}`") _lacking)
+        } in the set, found none for `${platform}`";
+      }) [ "package" ];
 }

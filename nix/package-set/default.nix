@@ -83,7 +83,8 @@
   `hostLibraries`
   : Packages that have libraries which are not NVIDIA's, by the name of the library, `*` standing for any text:
     `{ "libz.so.1" = pkgs.zlib; "libibverbs.so.*" = pkgs.rdma-core; }`, or all that are known of a nixpkgs,
-    `lib.hostLibraries pkgs`. Without them `nix/data/packages.json` says which ones a package may look for on the host.
+    `lib.hostLibraries pkgs`. Or a function from the platform that packages are for to such a set: `byPlatform` has those of other
+    machines. Without them `nix/data/packages.json` says which ones a package may look for on the host.
 
   `fixups`
   : Fixups as in `nix/package-set/fixups`, by package: `{ libfoo = { version, platform, variant, cudaVersion, ... }: keys: {
@@ -138,8 +139,10 @@
   `flags` are those of `lib.capabilities.flags`. `listing` says of each package which platforms and variants its release has,
   Windows included.
 
-  A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes a function from the attributes of its
-  derivation, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
+  A package has `overridePlan`, which takes what `overrides` takes, `overrideAttrs`, which takes attributes of its derivation or a function from
+  those that it has, and `override`, which takes `{ system, builder, mirror, driverPaths, release }`, or a function from those.
+
+  `passthru.needs` has the names of all packages that it may depend on, whether the set has them or not.
 
   # Examples
 
@@ -162,6 +165,7 @@ let
   inherit (builtins)
     any
     attrNames
+    attrValues
     concatLists
     concatMap
     concatStringsSep
@@ -193,6 +197,11 @@ let
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 
   _toSet = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
+
+  # Whether a name is that of a package which the platform has; an overlay may say `null`.
+  _isThere =
+    packages: name:
+    packages ? ${name} && packages.${name} != null && !(packages.${name}.meta.unsupported or false);
 
   # The set with `overlays` on top.
   _mkCudaPackages =
@@ -284,6 +293,51 @@ let
             - choose one of: ${_quoted platformsLib.linux}
             - leave it out to take the one of `targetSystem`'';
 
+      _flags =
+        wanted:
+        capabilitiesLib.flags {
+          cudaVersion = _cudaVersion;
+          platform = wanted;
+          capabilities = cudaCapabilities;
+          inherit cudaForwardCompat;
+        };
+
+      # What `cudaCapabilities` chose the platform by has to be one of its: there might be no package that tells.
+      _fitsPlatform =
+        if platform == null && _platform != platformsLib.fromSystem targetSystem then
+          (_flags _platform).devices
+        else
+          null;
+
+      # The capabilities are for the set's own platform. Of others they may say that there is nothing to be had.
+      _unfitness =
+        wanted:
+        let
+          found = capabilitiesLib.problems {
+            cudaVersion = _cudaVersion;
+            platform = wanted;
+            capabilities = cudaCapabilities;
+          };
+        in
+        if wanted == _platform || found == [ ] then
+          null
+        else
+          "`cudaCapabilities`: ${concatStringsSep "; " found}";
+
+      _entry =
+        wanted:
+        let
+          unfitness = _unfitness wanted;
+        in
+        product: label: package:
+        let
+          found = _selection.entry wanted product label package;
+        in
+        if unfitness == null || found.reason != null then
+          found
+        else
+          found // { reason = "`${package}` of `${product}` `${label}`: ${unfitness}"; };
+
       # A name that nobody knows would leave programs without a loader without a word.
       _interpreters =
         let
@@ -330,6 +384,7 @@ let
         ) _selection.products;
 
       _make = import ./generic-manifest-builder.nix;
+      _refuse = import ./unsupported.nix { inherit system; };
       _made = {
         inherit
           system
@@ -355,11 +410,11 @@ let
         zipAttrsWith (_: entries: entries) (
           map (
             { product, label }:
-            _toSet (_selection.packages product label) (_selection.entry wanted product label)
+            _toSet (_selection.packages product label) (_entry wanted product label)
             // listToAttrs (
               map (former: {
                 name = former.package;
-                value = _selection.entry wanted product former.label former.package;
+                value = _entry wanted product former.label former.package;
               }) (_selection.former wanted product)
             )
           ) (_labels wanted)
@@ -370,12 +425,9 @@ let
         wanted: overlays:
         let
           entries = _entries wanted;
-          flags = capabilitiesLib.flags {
-            cudaVersion = _cudaVersion;
-            platform = wanted;
-            capabilities = cudaCapabilities;
-            inherit cudaForwardCompat;
-          };
+          flags = _flags wanted;
+
+          libraries = if isFunction hostLibraries then hostLibraries wanted else hostLibraries;
 
           # What feature manifests say of an archive.
           featuresOf =
@@ -426,26 +478,33 @@ let
             driverPaths = map toString driverPaths;
           };
 
-          # Package to all that it leads to by its dependencies, itself only if they lead back.
-          reached =
+          # How packages find each other: `siblings` come before the packages of the set, as a release's own packages go together.
+          around =
+            siblings:
             let
+              all = final // siblings;
+              # Overlays, and edits of single packages, count as well, so packages are asked what they need. Only names, as what
+              # they stand for may lead back.
               needs = mapAttrs (
-                _: found:
-                let
-                  entry = head found;
-                  keys = packaging entry [ ];
-                in
-                if entry.reason != null then [ ] else filter (name: entries ? ${name}) (keys.dependencies ++ keys.dlopen)
-              ) entries;
+                _: found: if isAttrs found then filter (name: all ? ${name}) (found.passthru.needs or [ ]) else [ ]
+              ) all;
               operator = { key }: map (key: { inherit key; }) needs.${key};
             in
-            mapAttrs (
-              package: _:
-              _toSet (map ({ key }: key) (genericClosure {
-                startSet = operator { key = package; };
-                inherit operator;
-              })) (_: null)
-            ) entries;
+            {
+              inherit siblings all;
+              found = name: all.${name};
+              # What the platform does not have is left out, as is what an overlay says is not there.
+              isThere = _isThere all;
+              # Name to all that it leads to, itself only if that leads back.
+              reached = mapAttrs (
+                name: _:
+                _toSet (map ({ key }: key) (genericClosure {
+                  startSet = operator { key = name; };
+                  inherit operator;
+                })) (_: null)
+              ) all;
+            };
+          alone = around { };
 
           # Packages that nobody has described do not look for libraries in each other.
           undescribed = filter (
@@ -460,8 +519,9 @@ let
           released =
             product: label:
             let
-              siblings = mapAttrs (_: entry: package siblings entry initial) (
-                _toSet (_selection.packages product label) (_selection.entry wanted product label)
+              context = around siblings;
+              siblings = mapAttrs (_: entry: package context entry initial) (
+                _toSet (_selection.packages product label) (_entry wanted product label)
               );
             in
             siblings;
@@ -473,39 +533,43 @@ let
             attrs = attributes: attributes;
           };
 
-          # `siblings` come before the packages of the set: a release's own packages go together.
           package =
-            siblings: entry: changes:
+            context: entry: changes:
             if entry.reason != null then
-              import ./unsupported.nix entry
+              _refuse entry
             else
               let
+                inherit (context) found isThere reached;
                 keys = packaging entry changes.edits;
-                found = name: siblings.${name} or final.${name};
-                # What the platform does not have is left out, as is what an overlay says is not there.
-                isThere =
-                  name:
-                  (siblings ? ${name} || final ? ${name})
-                  && found name != null
-                  && !((found name).meta.unsupported or false);
-                leadsBack = name: reached ? ${name} && reached.${name} ? ${entry.package};
+                leadsTo = from: to: reached ? ${from} && reached.${from} ? ${to};
+                leadsBack = name: name == entry.package || leadsTo name entry.package;
+                # Libraries that it may look for.
                 named = keys.dependencies ++ keys.dlopen;
-                cyclic = filter leadsBack named;
-                dependencies =
-                  if !keys.isDescribed then
-                    # Where it may look; not in what needs it.
-                    filter (name: !(leadsBack name)) named
-                  else if cyclic == [ ] then
-                    named
+                # What its own outputs name.
+                linked =
+                  concatMap (map (source: source.package)) (attrValues keys.merge)
+                  ++ (if cudaCompat && entry.package != "cuda_compat" then [ "cuda_compat" ] else [ ]);
+                # A name such as `cudnn_9_8` is not that of the package, so it may lead back to itself alone.
+                cyclic = filter (name: leadsBack name || leadsTo name name) (
+                  linked ++ (if keys.isDescribed then named else [ ])
+                );
+                # Before Nix runs into it, with words that say nothing of packages.
+                acyclic =
+                  value:
+                  if cyclic == [ ] then
+                    value
                   else
                     throw ''
                       ${_place}: `${entry.package}`: expected dependencies that do not need it themselves, found ${_quoted cyclic}
                       Potential solutions:
                       - leave one of the two out: `overrides.${entry.package} = keys: { dependencies = [ … ]; }`
                       - let the library be found at run time: `overrides.${entry.package}.allowedMissing = [ "SONAME" ]`'';
+                # Who needs a package that nobody has described is not among those where that one may look.
+                dependencies =
+                  if keys.isDescribed then named else filter (name: !(leadsBack name)) named;
                 change =
                   key: given:
-                  package siblings entry (
+                  package context entry (
                     changes // { ${key} = if isFunction given then given changes.${key} else changes.${key} // given; }
                   );
                 overridden =
@@ -514,7 +578,7 @@ let
                     before = changes.made // { inherit (entry) release; };
                     after = before // (if isFunction given then given before else given);
                   in
-                  package siblings (entry // { inherit (after) release; }) (
+                  package context (entry // { inherit (after) release; }) (
                     changes // { made = removeAttrs after [ "release" ]; }
                   );
               in
@@ -523,11 +587,13 @@ let
                 // {
                   inherit (keys) outputs features allowedMissing;
                   inherit (changes) attrs;
+                  needs = linked ++ named;
+                  checked = if cudaCapabilities == [ ] then { } else { capabilities = flags.devices; };
                   dependencies =
-                    _toSet (filter isThere dependencies) found
+                    acyclic (_toSet (filter isThere dependencies) found)
                     # Texts, so that nobody chooses another output of them.
                     // mapAttrs (_: library: "${library}") (
-                      hostLib.choose hostLibraries (keys.hostLibraries ++ keys.allowedMissing)
+                      hostLib.choose libraries (keys.hostLibraries ++ keys.allowedMissing)
                     );
                   # Those that no other part of the plan is made of go into it by their names.
                   keys = removeAttrs keys [
@@ -538,19 +604,20 @@ let
                     "isDescribed"
                     "outputs"
                   ] // {
-                    merge = import ./links.nix {
-                      packages = final // siblings;
-                      inherit isThere;
-                    } keys.merge;
+                    merge = acyclic (
+                      import ./links.nix {
+                        packages = context.all;
+                        inherit isThere;
+                      } keys.merge
+                    );
                     dlopen = filter isThere keys.dlopen;
                     cudaVersion = _cudaVersion;
                     interpreter = _interpreters.${wanted} or null;
                     cudaCompat =
                       if cudaCompat && entry.package != "cuda_compat" && isThere "cuda_compat" then
-                        "${found "cuda_compat"}"
+                        acyclic "${found "cuda_compat"}"
                       else
                         null;
-                    capabilities = if cudaCapabilities == [ ] then [ ] else flags.devices;
                     # Where else it may have to look, for the words about what it does not find.
                     siblings = if keys.isDescribed then [ ] else filter (name: name != entry.package) undescribed;
                   };
@@ -559,14 +626,14 @@ let
               // {
                 override = overridden;
                 overridePlan = edit: change "edits" (edits: edits ++ [ edit ]);
-                overrideAttrs = f: change "attrs" (attrs: old: let before = attrs old; in before // f before);
+                overrideAttrs = f: change "attrs" (attrs: old: let before = attrs old; in before // (if isFunction f then f before else f));
               };
 
           # The packages of the set's releases.
           packages = mapAttrs (
             name: found:
             if builtins.length found == 1 then
-              package { } (head found) initial
+              package alone (head found) initial
             else
               throw ''
                 ${_place}: `${name}`: expected one product that has it, found ${
@@ -590,7 +657,7 @@ let
                   map (name: {
                     name = "${name}_${replaceStrings [ "." ] [ "_" ] minor}";
                     value =
-                      (released product chosen).${name} or (import ./unsupported.nix {
+                      (released product chosen).${name} or (_refuse {
                         inherit product;
                         package = name;
                         label = chosen;
@@ -629,8 +696,10 @@ let
           }
           // import ./cudatoolkit.nix {
             inherit system builder;
+            platform = wanted;
+            refuse = _refuse;
             packages = final;
-            isThere = name: final ? ${name} && !(final.${name}.meta.unsupported or false);
+            isThere = _isThere final;
             version = _cudaVersion;
           };
           final = foldl' (prev: overlay: prev // overlay final prev) base overlays;
@@ -666,6 +735,6 @@ let
         };
     in
     # What is wrong with these is wrong with every package.
-    seq _cudaVersion (seq _platform (_scope _platform overlays));
+    seq (import ./arguments.nix arguments) (seq _cudaVersion (seq _platform (seq _fitsPlatform (_scope _platform overlays))));
 in
 _mkCudaPackages [ ]

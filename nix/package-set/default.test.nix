@@ -1045,6 +1045,11 @@ import ../lib/failures.nix {
         }
       ];
     cudaCompat = [
+      # Every package looks into it, so it can need none of them.
+      {
+        expr = (withCompat.override (args: args // { overrides.cuda_compat.dependencies = [ "cuda_cudart" ]; })).cuda_cudart.drvPath;
+        throws = true;
+      }
       {
         expr =
           map (package: package.drvAttrs.cudaCompat or null) [

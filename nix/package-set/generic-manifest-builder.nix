@@ -45,8 +45,10 @@
     outputs :: [ String ],
     features :: AttrSet | Null,    # what a feature manifest says of it, for the builder to judge
     dependencies :: { ${package} :: Derivation },
+    needs :: [ String ],           # the names of all packages that it may depend on, for `passthru`
     allowedMissing :: [ String ],
     attrs :: AttrSet -> AttrSet,   # what the derivation's attributes are in the end
+    checked :: AttrSet,            # keys of the plan that only the derivation looks at, whatever they say
     keys :: AttrSet                # further keys of the plan; those that say nothing (`null`, `[ ]`, `{ }`) are left out
   }
   ```
@@ -151,8 +153,10 @@ in
   outputs,
   features,
   dependencies,
+  needs,
   allowedMissing,
   attrs,
+  checked,
   keys,
   ...
 }:
@@ -248,6 +252,7 @@ let
       src = "${src}";
       dependencies = mapAttrs (_: dependency: "${dependency.lib or dependency}") dependencies;
     }
+    // checked
     // _said (
       keys
       // {
@@ -274,8 +279,8 @@ let
       ;
     outputs = sorted;
     pname = package;
-    passthru = { };
-    meta = metaLib.of { inherit package release; } // {
+    passthru = { inherit needs; };
+    meta = metaLib.of { inherit package product release; } // {
       available = true;
       broken = false;
       unsupported = false;

@@ -216,6 +216,54 @@ import ../lib/failures.nix {
       }
     ];
     cudatoolkit = [
+      # Without its compiler or its runtime it is none, and says so.
+      {
+        expr = map (package: package.reason or null) [
+          (set { cuda = "13.0.0"; }).cudatoolkit
+          (set { cuda = "13.0.0"; }).byPlatform.linux-ppc64le.cudatoolkit
+          (set { cuda = "13.2.0"; }).cudatoolkit
+          ((set { cuda = "13.0.0"; }).overrideScope (_: _: { cuda_nvcc = null; })).cudatoolkit
+        ];
+        expected = [
+          null
+          "`cudatoolkit`: expected `cuda_nvcc` and `cuda_cudart` in the set, found none for `linux-ppc64le`"
+          "`cudatoolkit`: expected `cuda_cudart` in the set, found none for `linux-x86_64`"
+          "`cudatoolkit`: expected `cuda_nvcc` in the set, found none for `linux-x86_64`"
+        ];
+      }
+      {
+        expr =
+          let
+            lacking = (set { cuda = "13.0.0"; }).byPlatform.linux-ppc64le.cudatoolkit;
+          in
+          [
+            lacking.meta.unsupported
+            lacking.name
+            (builtins.tryEval lacking.drvPath).success
+          ];
+        expected = [
+          true
+          "cudatoolkit-13.0.0-unsupported"
+          false
+        ];
+      }
+      # A part that is not there is left out.
+      {
+        expr = builtins.length ((set { cuda = "13.0.0"; }).overrideScope (_: _: { cuda_cccl = null; }))
+          .cudatoolkit.drvAttrs.trees < builtins.length (set { cuda = "13.0.0"; }).cudatoolkit.drvAttrs.trees;
+        expected = true;
+      }
+      # What its parts say.
+      {
+        expr = {
+          inherit ((set { cuda = "13.0.0"; }).cudatoolkit.meta) unfree platforms unsupported;
+        };
+        expected = {
+          unfree = true;
+          platforms = [ "x86_64-linux" ];
+          unsupported = false;
+        };
+      }
       {
         expr =
           let

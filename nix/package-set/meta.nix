@@ -11,9 +11,18 @@ let
   inherit (builtins)
     all
     attrNames
+    concatMap
     filter
+    fromJSON
+    getEnv
     isList
+    isString
+    listToAttrs
+    map
+    readFile
     ;
+
+  platformsLib = import ../lib/platforms.nix;
 
   _proprietary = shortName: fullName: url: {
     inherit shortName fullName url;
@@ -55,20 +64,24 @@ let
     licences.${name}
       or (_proprietary name "NVIDIA's terms for ${name}" "https://developer.nvidia.com/cuda-toolkit");
 
-  # What runs which archive; sources and what is for all run everywhere.
-  _systems = {
-    linux-x86_64 = [ "x86_64-linux" ];
-    linux-sbsa = [ "aarch64-linux" ];
-    linux-aarch64 = [ "aarch64-linux" ];
-    linux-ppc64le = [ "powerpc64le-linux" ];
-    linux-all = _all;
-    source = _all;
-  };
-  _all = [
-    "x86_64-linux"
-    "aarch64-linux"
-    "powerpc64le-linux"
-  ];
+  _products = (fromJSON (readFile ../data/products.json)).products;
+
+  _toolkitPage = "https://developer.nvidia.com/cuda-toolkit";
+
+  # Nix systems that some archive of the release is for.
+  _systemsOf =
+    release:
+    attrNames (
+      listToAttrs (
+        concatMap (
+          platform:
+          map (name: {
+            inherit name;
+            value = null;
+          }) (platformsLib.toSystems platform)
+        ) (filter (platform: release ? ${platform}) (platformsLib.anywhere ++ platformsLib.linux))
+      )
+    );
 
   # Programs by which a package is known; NVIDIA gives most packages the name of their program.
   _programs = {
@@ -94,24 +107,27 @@ in
     # Type
 
     ```
-    of :: { package :: String, release :: AttrSet, ... } -> AttrSet
+    of :: { package, product :: String, release :: AttrSet, ... } -> AttrSet
     ```
   */
   of =
-    { package, release, ... }:
+    {
+      package,
+      product,
+      release,
+      ...
+    }:
     let
-      platforms = filter (platform: release ? ${platform}) (attrNames _systems);
-      systems = filter (
-        system: builtins.any (platform: builtins.elem system _systems.${platform}) platforms
-      ) _all;
-      licence = licenceOf (release.license or "NVIDIA");
+      said = name: default: if isString (release.${name} or null) then release.${name} else default;
+      licence = licenceOf (said "license" "NVIDIA");
+      description = said "name" package;
     in
     {
-      description = release.name;
-      homepage = "https://developer.nvidia.com/cuda-toolkit";
+      inherit description;
+      homepage = _products.${product}.homepage or _toolkitPage;
       downloadPage = "https://developer.download.nvidia.com/compute/";
       license = [ licence ];
-      platforms = systems;
+      platforms = _systemsOf release;
       sourceProvenance = [
         {
           shortName = "binaryNativeCode";
@@ -121,15 +137,15 @@ in
       unfree = !licence.free;
       longDescription =
         if licence.free then
-          release.name
+          description
         else
-          "${release.name}. By downloading and using it you accept its terms, the ${licence.fullName}: ${licence.url}";
+          "${description}. By downloading and using it you accept its terms, the ${licence.fullName}: ${licence.url}";
     }
     // (if _programs ? ${package} then { mainProgram = _programs.${package}; } else { });
 
   /**
-    Whether the configuration of a nixpkgs allows a package: free ones always, others if `allowUnfree` or
-    `allowUnfreePredicate` say so. As there, the predicate is asked about the package, and `allowlistedLicenses` and
+    Whether the configuration of a nixpkgs allows a package: free ones always, others if `allowUnfree`, the environment
+    (`NIXPKGS_ALLOW_UNFREE=1`, which only impure evaluation sees) or `allowUnfreePredicate` say so. As there, the predicate is asked about the package, and `allowlistedLicenses` and
     `blocklistedLicenses` (lists of licences) count.
 
     # Type
@@ -152,6 +168,7 @@ in
       all (licence: licence.free) licences
       || isListed
       || config.allowUnfree or false
+      || getEnv "NIXPKGS_ALLOW_UNFREE" == "1"
       || (config.allowUnfreePredicate or (_: false)) package
     );
 

@@ -18,6 +18,7 @@ let
   };
   ofCudart = meta.of {
     package = "cuda_cudart";
+    product = "cuda";
     release = {
       name = "CUDA Runtime (cudart)";
       license = "CUDA Toolkit";
@@ -75,15 +76,94 @@ import ../lib/failures.nix {
         expr =
           (meta.of {
             package = "cuda_nvcc";
+            product = "cuda";
             release = {
               name = "CUDA NVCC";
               source = { };
             };
           }).platforms;
         expected = [
-          "x86_64-linux"
           "aarch64-linux"
           "powerpc64le-linux"
+          "x86_64-linux"
+        ];
+      }
+      # Each product has its own page.
+      {
+        expr = map (product: (meta.of { inherit product; package = "p"; release = { }; }).homepage) [
+          "cudnn"
+          "cutensor"
+          "mine"
+        ];
+        expected = [
+          "https://developer.nvidia.com/cudnn"
+          "https://developer.nvidia.com/cutensor"
+          "https://developer.nvidia.com/cuda-toolkit"
+        ];
+      }
+      # A release that says nothing, or something else.
+      {
+        expr =
+          map
+            (
+              release:
+              let
+                found = meta.of {
+                  product = "cuda";
+                  package = "p";
+                  inherit release;
+                };
+              in
+              [
+                found.description
+                found.unfree
+                found.platforms
+              ]
+            )
+            [
+              { }
+              {
+                name = 1;
+                license = [ ];
+              }
+              null
+            ];
+        expected =
+          let
+            nothing = [
+              "p"
+              true
+              [ ]
+            ];
+          in
+          [
+            nothing
+            nothing
+            nothing
+          ];
+      }
+      # What a set lacks says as much.
+      {
+        expr =
+          let
+            lacking = (set { platform = "linux-ppc64le"; }).libcublas;
+          in
+          [
+            lacking.system
+            lacking.meta.platforms
+            lacking.meta.unfree
+            (builtins.tryEval "${lacking.lib}").success
+            (builtins.tryEval "${lacking.static}").success
+          ];
+        expected = [
+          "x86_64-linux"
+          [
+            "aarch64-linux"
+            "x86_64-linux"
+          ]
+          true
+          false
+          false
         ];
       }
       {
@@ -112,6 +192,15 @@ import ../lib/failures.nix {
           true
           false
         ];
+      }
+      # Whoever runs the tests may have said it of everything.
+      {
+        expr = meta.isAllowedBy { } unfree;
+        expected = builtins.getEnv "NIXPKGS_ALLOW_UNFREE" == "1";
+      }
+      {
+        expr = meta.isAllowedBy { blocklistedLicenses = [ meta.licences."CUDA Toolkit" ]; } unfree;
+        expected = false;
       }
       {
         expr = meta.isAllowedBy { } (package "MIT");

@@ -97,9 +97,11 @@ let
     isString
     listToAttrs
     map
+    mapAttrs
     match
     readDir
     readFile
+    typeOf
     ;
 
   outputsLib = import ../lib/outputs.nix;
@@ -108,22 +110,23 @@ let
   _table = (fromJSON (readFile ../data/packages.json)).packages;
   _fixups = readDir ./fixups;
 
-  # What an override may say.
-  _keys = [
-    "addNeeded"
-    "allowedMissing"
-    "dependencies"
-    "dlopen"
-    "drop"
-    "forbiddenTexts"
-    "hostLibraries"
-    "links"
-    "merge"
-    "moves"
-    "outputs"
-    "patterns"
-    "replaceTexts"
-  ];
+  # What an override may say, and of which type.
+  _types = {
+    addNeeded = "set";
+    allowedMissing = "list";
+    dependencies = "list";
+    dlopen = "list";
+    drop = "list";
+    forbiddenTexts = "list";
+    hostLibraries = "list";
+    links = "set";
+    merge = "set";
+    moves = "set";
+    outputs = "list";
+    patterns = "set";
+    replaceTexts = "set";
+  };
+  _keys = attrNames _types;
 
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
 
@@ -146,7 +149,11 @@ let
       let
         need = needs.${name};
       in
-      !(need ? sinceCuda) || cudaVersion == null || versionsLib.mayBeAtLeast cudaVersion need.sinceCuda
+      cudaVersion == null
+      || (
+        (!(need ? sinceCuda) || versionsLib.mayBeAtLeast cudaVersion need.sinceCuda)
+        && (!(need ? untilCuda) || versionsLib.mayBeAtMost cudaVersion need.untilCuda)
+      )
     ) (attrNames needs);
 
   # What a package that nobody has described may find its libraries in. None of these can need it, as they are described.
@@ -154,11 +161,15 @@ let
     name: elem "lib" _table.${name}.outputs || _table.${name}.isLibrary or false
   ) (attrNames _table);
 
-  _ofTable = package: {
+  # What it needs of another release than the set has: TensorRT 8 the cuDNN that it was built with.
+  _pinned = entry: map (name: entry.pins.${name} or name);
+
+  _ofTable = { package, ... }@entry: {
     outputs = _table.${package}.outputs or outputsLib.default;
-    dependencies =
-      if _table ? ${package} then _needed (_table.${package}.dependencies or { }) else _libraries;
-    dlopen = _needed (_table.${package}.dlopen or { });
+    dependencies = _pinned entry (
+      if _table ? ${package} then _needed (_table.${package}.dependencies or { }) else _libraries
+    );
+    dlopen = _pinned entry (_needed (_table.${package}.dlopen or { }));
     hostLibraries =
       if _table ? ${package} then _table.${package}.hostLibraries or [ ] else [ "*" ];
     allowedMissing = _table.${package}.allowedMissing or [ ];
@@ -202,10 +213,17 @@ let
 
   _fixupOfUser =
     entry: keys:
-    if fixups ? ${entry.package} then
-      _edit "fixups.${entry.package}" keys (fixups.${entry.package} (_facts entry))
+    if !(fixups ? ${entry.package}) then
+      keys
+    else if !(isFunction fixups.${entry.package} || fixups.${entry.package} ? __functor) then
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `fixups.${entry.package}`: expected a function such as `{ version, ... }: keys: { }`, found a ${
+          typeOf fixups.${entry.package}
+        }
+        Potential solutions:
+        - say what is the same for all versions with `overrides` instead''
     else
-      keys;
+      _edit "fixups.${entry.package}" keys (fixups.${entry.package} (_facts entry));
 
   # Sonames, whether they are listed for the package or for each folder of libraries in it.
   _sonames =
@@ -264,14 +282,30 @@ let
     let
       edit = if isFunction given then given keys else given;
       unknownKeys = filter (key: !(elem key _keys)) (attrNames edit);
-      unknownOutputs = filter (name: !(elem name outputsLib.order)) (edit.outputs or [ ]);
+      # Each when it is looked at: a value may ask for other packages.
+      typed = mapAttrs (
+        key: value:
+        if typeOf value == _types.${key} then
+          value
+        else
+          throw ''
+            cudaRedist.lib.mkCudaPackages: `${place}.${key}`: expected a ${_types.${key}}, found a ${typeOf value}
+            Potential solutions:
+            - write ${if _types.${key} == "list" then "`[ … ]`" else "`{ … }`"}, also for a single one''
+      ) edit;
+      unknownOutputs = filter (name: !(elem name outputsLib.order)) (typed.outputs or [ ]);
       unknownPackages = filter (name: !(elem name keys.dependencies) && !(isPackage name)) (
-        (edit.dependencies or [ ])
-        ++ (edit.dlopen or [ ])
-        ++ concatMap (map (source: source.package)) (attrValues (edit.merge or { }))
+        (typed.dependencies or [ ])
+        ++ (typed.dlopen or [ ])
+        ++ concatMap (map (source: source.package)) (attrValues (typed.merge or { }))
       );
     in
-    if unknownKeys != [ ] then
+    if !(isAttrs edit) then
+      throw ''
+        cudaRedist.lib.mkCudaPackages: `${place}`: expected a set of keys, or a function from keys to one, found a ${typeOf edit}
+        Potential solutions:
+        - write it like `{ allowedMissing = [ "libz.so.1" ]; }`''
+    else if unknownKeys != [ ] then
       _refuse place "keys that a package has" unknownKeys "choose among: ${_quoted _keys}"
     else if unknownOutputs != [ ] then
       _refuse "${place}.outputs" "names of outputs" unknownOutputs "choose among: ${_quoted outputsLib.order}"
@@ -282,14 +316,14 @@ let
       keys
       // (if edit ? outputs then { features = null; } else { })
       // (if edit ? dependencies then { isDescribed = true; } else { })
-      // edit;
+      // typed;
 
   _override =
     package: keys: _edit "overrides.${package}" keys (overrides.${package} or { });
 in
 entry: edits:
 let
-  described = _withFeatures entry (_fixupOfUser entry (_fixup entry (_ofTable entry.package)));
+  described = _withFeatures entry (_fixupOfUser entry (_fixup entry (_ofTable entry)));
   keys = foldl' (_edit "${entry.package}.overridePlan") (_override entry.package described) edits;
 in
 keys // { outputs = outputsLib.sort ([ "out" ] ++ keys.outputs); }

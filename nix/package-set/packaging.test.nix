@@ -72,6 +72,7 @@ import ../lib/failures.nix {
     overridePlan = set;
     overrideAttrs = set;
     override = set;
+    needs = set;
     cycles = set;
   };
   cases = {
@@ -209,6 +210,21 @@ import ../lib/failures.nix {
       {
         expr = (hosted { }).libcublas.drvAttrs.dependencies."host-libstdc++.so.6";
         expected = "/nonexistent/gcc";
+      }
+      # Libraries are of one machine, so a set that has packages for several asks by platform.
+      {
+        expr =
+          let
+            found = hosted { hostLibraries = platform: { "libstdc++.so.6" = "/nonexistent/${platform}"; }; };
+          in
+          map (set: set.libcublas.drvAttrs.dependencies."host-libstdc++.so.6") [
+            found
+            found.byPlatform.linux-sbsa
+          ];
+        expected = [
+          "/nonexistent/linux-x86_64"
+          "/nonexistent/linux-sbsa"
+        ];
       }
     ];
     fixups = [
@@ -386,6 +402,77 @@ import ../lib/failures.nix {
         };
       }
     ];
+    needs = [
+      # Some needs end.
+      {
+        expr =
+          map
+            (
+              cudaVersion:
+              let
+                keys = import ./packaging.nix {
+                  inherit cudaVersion;
+                  features = _: null;
+                  provider = _: null;
+                  fixups = { };
+                  overrides = { };
+                  isPackage = _: true;
+                  has = _: true;
+                  driverPaths = [ ];
+                } {
+                  package = "libcufile";
+                  product = "cuda";
+                  release.version = "1.0";
+                  platform = "linux-x86_64";
+                  variant = null;
+                } [ ];
+              in
+              {
+                inherit (keys) dependencies;
+                itself = elem "libcufile.so.0" keys.allowedMissing;
+              }
+            )
+            [
+              "11.6.2"
+              "11.8.0"
+              "12.0.1"
+              null
+            ];
+        expected = [
+          {
+            dependencies = [ "libcublas" ];
+            itself = true;
+          }
+          {
+            dependencies = [ "libcublas" ];
+            itself = false;
+          }
+          {
+            dependencies = [ ];
+            itself = false;
+          }
+          {
+            dependencies = [ "libcublas" ];
+            itself = true;
+          }
+        ];
+      }
+      # No set has the driver.
+      {
+        expr =
+          let
+            driver = (make { manifests.cuda."12.9.1" = manifest // { nvidia_driver = manifest.cuda_cudart; }; }).nvidia_driver;
+          in
+          [
+            driver.meta.unsupported
+            driver.reason
+          ];
+        expected = [
+          true
+          "`nvidia_driver` of `cuda` `12.9.1`: expected a package of programs and libraries, found the driver, which belongs to the machine and its kernel (NixOS: `hardware.nvidia.package`)"
+        ];
+      }
+    ];
     # Two that need each other could not be built.
     cycles = [
       {
@@ -397,6 +484,60 @@ import ../lib/failures.nix {
             };
           }).novelty.drvPath;
         throws = true;
+      }
+      # Whoever says it, and by whichever key; "infinite recursion" would end this evaluation.
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: {
+              libcublas = prev.libcublas.overridePlan { dependencies = [ "libcusparse" ]; };
+              libcusparse = prev.libcusparse.overridePlan { dependencies = [ "libcublas" ]; };
+            }
+          )
+        ).libcublas.drvPath;
+        throws = true;
+      }
+      {
+        expr =
+          (strangers {
+            overrides = {
+              libcublas.dependencies = [ "cuda_cudart" ];
+              cuda_cudart.merge.include = [
+                {
+                  package = "libcublas";
+                  output = "include";
+                  path = "include";
+                }
+              ];
+            };
+          }).cuda_cudart.drvPath;
+        throws = true;
+      }
+      # Itself.
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: { libcublas = prev.libcublas.overridePlan { dependencies = [ "libcublas" ]; }; }
+          )
+        ).libcublas.drvPath;
+        throws = true;
+      }
+      {
+        expr = (
+          set.overrideScope (
+            _: prev: { again = prev.libcublas.overridePlan { dependencies = [ "again" ]; }; }
+          )
+        ).again.drvPath;
+        throws = true;
+      }
+      # Names alone, which overlays find, too.
+      {
+        expr = set.libcusolver.passthru.needs;
+        expected = [
+          "libcublas"
+          "libcusparse"
+          "libnvjitlink"
+        ];
       }
     ];
   };

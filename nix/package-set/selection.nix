@@ -30,8 +30,9 @@
   }
   ```
 
-  where an `Entry` is `{ product, label, package, release, shape, platform, variant, variantPrefix, reason }`. `reason` says why the
-  platform has no such package; it is `null` where it has.
+  where an `Entry` is `{ product, label, package, release, shape, platform, variant, variantPrefix, reason, pins }`. `reason` says why the
+  platform has no such package; it is `null` where it has. `pins` are the packages that it needs of another release than the set has:
+  `{ cudnn = "cudnn_8_9"; }`.
 */
 {
   catalog,
@@ -51,6 +52,7 @@ let
     filter
     fromJSON
     head
+    intersectAttrs
     isAttrs
     isString
     length
@@ -58,6 +60,7 @@ let
     mapAttrs
     match
     readFile
+    replaceStrings
     ;
 
   platformsLib = import ../lib/platforms.nix;
@@ -65,6 +68,7 @@ let
   shims = import ../shims;
 
   _facts = (fromJSON (readFile ../data/products.json)).products;
+  _packages = (fromJSON (readFile ../data/packages.json)).packages;
 
   _place = "cudaRedist.lib.mkCudaPackages";
   _quoted = names: concatStringsSep ", " (map (name: "`${name}`") names);
@@ -162,7 +166,24 @@ let
     else
       head fitting;
 
-  _cudaVersion = if _cudaLabel != null then _cudaLabel else _wantedCuda;
+  # Whoever names a release of CUDA itself may have another variant of the other products beside it; these two say the same thing.
+  _cudaVersion =
+    let
+      found = if _cudaLabel != null then _cudaLabel else _wantedCuda;
+      ofVariant = head (match "cuda([0-9.]+)" (_checkVariant cudaVariant));
+    in
+    if
+      cudaVariant == null
+      || cudaVersion == null
+      || versionsLib.isOf ofVariant found
+      || versionsLib.isOf found ofVariant
+    then
+      found
+    else
+      throw ''
+        ${_place}: `cudaVariant`: expected a variant of CUDA ${found}, as `cudaVersion` says, found `${cudaVariant}`
+        Potential solutions:
+        - leave one of the two out'';
 
   # `cuda13.2.2`, `cuda13.2` and `cuda13` are all in use; the narrowest one is meant for this very release.
   _cudaVariants =
@@ -210,16 +231,30 @@ let
   # The first variant that is wanted and there; `null` if none is.
   _variantOf = prefix: entries: _first (key: entries ? ${key}) (_variants prefix);
 
-  # Of releases without variants of CUDA some say by their age which CUDA they are for.
-  _isTooOld =
-    product: prefix:
+  # Of releases without variants of CUDA some say by their age which CUDA they are for: `{ min ?, max ? }`.
+  _cudaOfFlat =
+    product: label:
     let
-      newest = _facts.${product}.flatCudaMax or null;
+      found = _first (range: !(range ? before) || !(versionsLib.atLeast label range.before)) (
+        _facts.${product}.flat or [ ]
+      );
     in
-    prefix == null
-    && newest != null
-    && _cudaVersion != null
-    && !(versionsLib.mayBeAtMost _cudaVersion newest);
+    if found == null then { } else found;
+
+  # What is wrong with the CUDA release for a flat release of the product; `null` if nothing is.
+  _unfitness =
+    product: label:
+    let
+      range = _cudaOfFlat product label;
+    in
+    if _cudaVersion == null then
+      null
+    else if range ? max && !(versionsLib.mayBeAtMost _cudaVersion range.max) then
+      "CUDA ${range.max} or older"
+    else if range ? min && !(versionsLib.mayBeAtLeast _cudaVersion range.min) then
+      "CUDA ${range.min} or newer"
+    else
+      null;
 
   _archives = release: filter (key: isAttrs release.${key}) (attrNames release);
 
@@ -234,9 +269,10 @@ let
 
   # Which archive of a release a platform gets, or why it gets none.
   _select =
-    wanted: product: release:
+    wanted: product: label: release:
     let
       prefix = _prefix release;
+      unfitness = _unfitness product label;
       platforms = filter (key: release ? ${key}) (platformsLib.preference wanted);
       withVariant = _first (key: _variantOf prefix release.${key} != null) platforms;
       none = _decision wanted null null;
@@ -252,38 +288,72 @@ let
       }, found ${
         if _archives release == [ ] then "none at all" else "archives for ${_quoted (_archives release)}"
       }"
-    else if _isTooOld product prefix then
-      none "expected an archive for CUDA ${_cudaVersion}, found one for CUDA ${
-        _facts.${product}.flatCudaMax
-      } or older"
     else if prefix == null then
-      _decision (head platforms) null null null
+      if unfitness == null then
+        _decision (head platforms) null null null
+      else
+        none "expected an archive for CUDA ${_cudaVersion}, found one for ${unfitness}"
     else if withVariant == null then
       none "expected an archive for one of ${_quoted (_variants prefix)}, found archives for ${_quoted there}"
     else
       _decision withVariant (_variantOf prefix release.${withVariant}) prefix null;
 
+  _expressionsOf = product: {
+    releases = catalog.expressions.${product};
+    cudaVersion =
+      if _cudaVersion != null then
+        _cudaVersion
+      else
+        throw ''
+          ${_place}: `releaseExpressions.${product}`: expected a CUDA release in the set, because releases are for some of them only, found none
+          Potential solutions:
+          - say which one: `cudaVersion = "12.9"`'';
+  };
+
+  # Which versions of other packages releases were built with, where they say so.
+  _builtWith = mapAttrs (product: _: shims.${product}.needs (_expressionsOf product)) catalog.expressions;
+
+  # The name of a package in its version, for which a newer one of the same major version can stand in: the set's own release if it can,
+  # else the version itself, else the next one.
+  _pin =
+    wanted: entry: package: version:
+    let
+      own = label wanted package;
+      # The products that are needed so have one package of their own name.
+      isThere =
+        found: elem package (packages package found) && (_entry wanted package found package).reason == null;
+      isFitting =
+        found:
+        versionsLib.major found == versionsLib.major version
+        && versionsLib.mayBeAtLeast found version
+        && isThere found;
+      fitting = filter isFitting (labels package);
+      oldest = versionsLib.majorMinor (elemAt fitting (length fitting - 1));
+    in
+    if own != null && isFitting own then
+      package
+    else if fitting != [ ] then
+      "${package}_${replaceStrings [ "." ] [ "_" ] oldest}"
+    else
+      throw ''
+        ${_place}: `${entry.package}` of `${entry.product}` `${entry.label}`: expected `${package}` ${version}, which it was built with, found ${
+          if own == null then "none" else "`${own}`"
+        }
+        Potential solutions:
+        - add a manifest or a release expression of it, for `${wanted}` and CUDA ${_cudaVersion}
+        - say what to take: `overrides.${entry.package} = keys: { dependencies = [ … ]; }`'';
+
   # Manifests made of release expressions, those that fit the CUDA release, save of what a manifest lists already.
   _shimmed = mapAttrs (
-    product: expressions:
+    product: _:
     let
-      made = shims.${product}.redistrib {
-        releases = expressions;
-        cudaVersion =
-          if _cudaVersion != null then
-            _cudaVersion
-          else
-            throw ''
-              ${_place}: `releaseExpressions.${product}`: expected a CUDA release in the set, because releases are for some of them only, found none
-              Potential solutions:
-              - say which one: `cudaVersion = "12.9"`'';
-      };
-      isListed =
+      made = shims.${product}.redistrib (_expressionsOf product);
+      isInManifest =
         label:
         elem label (catalog.labels.${product} or [ ])
         || elem (versionsLib.majorMinorPatch label) (catalog.labels.${product} or [ ]);
     in
-    removeAttrs made (filter isListed (attrNames made))
+    removeAttrs made (filter isInManifest (attrNames made))
   ) catalog.expressions;
 
   # Once for each product.
@@ -319,8 +389,32 @@ let
   entry =
     wanted: product: label: package:
     let
+      found = _entry wanted product label package;
+    in
+    found
+    // {
+      pins =
+        if _isListed product label then
+          { }
+        else
+          mapAttrs (_pin wanted found) (
+            intersectAttrs (listToAttrs (map (name: { inherit name; value = null; }) _products)) (
+              _builtWith.${product}.${label}.${found.platform} or { }
+            )
+          );
+    };
+
+  _isListed =
+    product: label: catalog.manifests ? ${product} && catalog.manifests.${product} ? ${label};
+
+  _entry =
+    wanted: product: label: package:
+    let
       release = (manifest product label).${package};
-      selected = _select wanted product release;
+      found = _select wanted product label release;
+      # What no set has is not there for any platform.
+      never = _packages.${package}.unsupported or null;
+      selected = if found.reason == null && never != null then found // { reason = never; } else found;
     in
     selected
     // {
@@ -331,7 +425,7 @@ let
         release
         ;
       shape =
-        if catalog.manifests ? ${product} && catalog.manifests.${product} ? ${label} then
+        if _isListed product label then
           catalog.shapes.${product} or null
         else
           "buildableRelease";
@@ -361,7 +455,7 @@ let
       let
         release = (manifest product label).${package};
       in
-      _first (key: (_select key product release).reason == null) (
+      _first (key: (_select key product label release).reason == null) (
         filter (key: !(elem key platformsLib.anywhere)) (_archives release)
       ) != null
     ) (packages product label) != null;

@@ -108,6 +108,21 @@ let
       inherit cudaVersion;
     }).libcutensor;
 
+  # Flat releases of one product by their labels.
+  flat =
+    product: labels: cudaVersion:
+    (mkCudaPackages {
+      system = "x86_64-linux";
+      manifests.${product} = listToAttrs (
+        map (label: {
+          name = label;
+          value = release "lib" label [ ] { linux-x86_64 = [ ]; };
+        }) labels
+      );
+      builder = "/nonexistent";
+      inherit cudaVersion;
+    }).lib;
+
   former = mkCudaPackages {
     system = "x86_64-linux";
     builder = "/nonexistent";
@@ -333,6 +348,44 @@ import ../lib/failures.nix {
       }
     ];
     variants = [
+      # One that contradicts what was said of the CUDA release. Beside a named one there may be others.
+      {
+        expr = map isThrow [
+          (make {
+            cudaVersion = "12.9";
+            cudaVariant = "cuda11";
+          }).cudaVersion
+          (make {
+            releases.cuda = "12.9.1";
+            cudaVersion = "12.9";
+            cudaVariant = "cuda12.8";
+          }).cudaVersion
+          (mine nested {
+            cudaVersion = "12";
+            cudaVariant = "cuda13";
+          }).cudaVersion
+          (make {
+            cudaVersion = "12.9";
+            cudaVariant = "cuda12";
+          }).cudaVersion
+          (make {
+            releases.cuda = "12.9.1";
+            cudaVariant = "cuda11";
+          }).cudaVersion
+          (mine nested {
+            cudaVersion = "12";
+            cudaVariant = "cuda12.9";
+          }).cudaVersion
+        ];
+        expected = [
+          true
+          true
+          true
+          false
+          false
+          false
+        ];
+      }
       # The narrowest one is for this very release.
       {
         expr =
@@ -381,6 +434,87 @@ import ../lib/failures.nix {
       {
         expr = (cutensor "13.0").reason;
         expected = "`libcutensor` of `cutensor` `2.2.0`: expected an archive for CUDA 13.0, found one for CUDA 12 or older";
+      }
+      # Older ones are for older releases, and newer ones only for newer.
+      {
+        expr = map
+          (
+            cudaVersion:
+            (flat "cusparselt" [
+              "0.3.0"
+              "0.4.0"
+              "0.5.2"
+              "0.7.1"
+            ] cudaVersion).version
+          )
+          [
+            "11.4.4"
+            "11"
+            "12.0.0"
+            "12"
+          ];
+        expected = [
+          "0.4.0"
+          "0.4.0"
+          "0.7.1"
+          "0.7.1"
+        ];
+      }
+      {
+        expr = (flat "cusparselt" [ "0.7.1" ] "11.8").reason;
+        expected = "`lib` of `cusparselt` `0.7.1`: expected an archive for CUDA 11.8, found one for CUDA 12 or newer";
+      }
+      {
+        expr =
+          map (args: (flat "cutensor" [ args.label ] args.cudaVersion).meta.unsupported)
+            [
+              {
+                label = "1.5.0";
+                cudaVersion = "11.8";
+              }
+              {
+                label = "1.5.0";
+                cudaVersion = "12.0";
+              }
+              {
+                label = "1.6.1";
+                cudaVersion = "12.0";
+              }
+              {
+                label = "1.6.2";
+                cudaVersion = "12.0";
+              }
+            ];
+        expected = [
+          false
+          true
+          true
+          false
+        ];
+      }
+      {
+        expr = map (cudaVersion: (flat "nvjpeg2000" [ "0.6.0" "0.8.0" ] cudaVersion).label) [
+          "11.8"
+          "12.9.1"
+        ];
+        expected = [
+          "0.8.0"
+          "0.8.0"
+        ];
+      }
+      {
+        expr = map (label: (flat "nvjpeg2000" [ label ] "12.0").meta.unsupported) [
+          "0.6.0"
+          "0.7.0"
+        ];
+        expected = [
+          true
+          false
+        ];
+      }
+      {
+        expr = (flat "nvjpeg2000" [ "0.8.0" ] "13.0").meta.unsupported;
+        expected = true;
       }
     ];
     versioned = [
@@ -460,6 +594,54 @@ import ../lib/failures.nix {
       }
     ];
     unsupported = [
+      # Capabilities are for the set's own platform: on another one they say why there is nothing.
+      {
+        expr =
+          let
+            capable = make { cudaCapabilities = [ "9.0" ]; };
+            other = capable.byPlatform.linux-aarch64;
+          in
+          [
+            capable.cuda_cudart.name
+            (capable.cuda_cudart.reason or null)
+            other.cuda_cudart.name
+            other.cuda_cudart.reason
+            (unsupported other ? cudnn_9_8)
+            (isThrow other.cuda_cudart.drvPath)
+          ];
+        expected = [
+          "cuda_cudart-linux-x86_64-12.9.79"
+          null
+          "cuda_cudart-12.9.79-unsupported"
+          "`cuda_cudart` of `cuda` `12.9.1`: `cudaCapabilities`: `9.0`: expected a Jetson board of `linux-aarch64`, found one that goes with none"
+          true
+          true
+        ];
+      }
+      # On its own they are wrong, but names are names.
+      {
+        expr =
+          let
+            wrong = make { cudaCapabilities = [ "1.0" ]; };
+          in
+          [
+            wrong.cuda_cudart.name
+            (isThrow wrong.cuda_cudart.drvPath)
+          ];
+        expected = [
+          "cuda_cudart-linux-x86_64-12.9.79"
+          true
+        ];
+      }
+      # Where they chose the platform nothing else would tell.
+      {
+        expr = attrNames (mine nested {
+          system = "aarch64-linux";
+          cudaVersion = "13.0";
+          cudaCapabilities = [ "7.2" ];
+        });
+        throws = true;
+      }
       {
         expr = unsupported set.byPlatform.linux-ppc64le // {
           inherit (unsupported set) libmine_2_0;
@@ -616,6 +798,49 @@ import ../lib/failures.nix {
           tensorrt = "tensorrt-linux-x86_64-8.6.1.6";
           pinned = "https://developer.download.nvidia.com/compute/redist/cudnn/v8.0.5/cudnn-11.0-linux-x64-v8.0.5.39.tgz";
         };
+      }
+      # With the cuDNN that it was built with, where the set's own is of another major version.
+      {
+        expr =
+          let
+            old = expressions { cudaVersion = "11.8"; };
+            own = expressions {
+              cudaVersion = "11.8";
+              releases.cudnn = "8.9.7.29";
+            };
+            new = expressions { cudaVersion = "12.8"; };
+          in
+          map (set: attrNames set.tensorrt.drvAttrs.dependencies) [
+            old
+            own
+            new
+            (expressions {
+              cudaVersion = "11.8";
+              products = [ "tensorrt" ];
+            })
+          ];
+        expected = [
+          [ "cudnn_8_9" ]
+          [ "cudnn" ]
+          [ "cudnn" ]
+          [ ]
+        ];
+      }
+      {
+        expr =
+          (expressions {
+            cudaVersion = "11.8";
+            # No cuDNN 8.
+            releaseExpressions.tensorrt = ../../tests/nix/releases/mine.json;
+          }).tensorrt.drvPath;
+        throws = true;
+      }
+      {
+        expr = attrNames (expressions { cudaVersion = "12"; }).byRelease.tensorrt;
+        expected = [
+          "10.9.0.34"
+          "8.6.1.6"
+        ];
       }
       # What a manifest lists is in it.
       {

@@ -6,18 +6,24 @@
 
   # Inputs
 
+  `system`
+  : Of the machine that would build it.
+
   `entry`
   : Of `selection.nix`, with a `reason`.
 
   # Type
 
   ```
-  Entry -> AttrSet
+  { system :: String } -> Entry -> AttrSet
   ```
 */
+{ system }:
 entry:
 let
-  inherit (builtins) isString;
+  inherit (builtins) isString listToAttrs map;
+
+  outputsLib = import ../lib/outputs.nix;
 
   inherit (entry) package reason;
 
@@ -34,12 +40,20 @@ let
     - choose another platform or CUDA release for the set
     - ask `lib.unsupported SET` for all packages that a set lacks, and why'';
 
-  value = {
+  # Of whichever output somebody asks for, the reason is the same.
+  named = listToAttrs (
+    map (name: {
+      inherit name;
+      value = refused;
+    }) outputsLib.order
+  );
+
+  value = named // {
     # What Nix and nixpkgs take for a package, so that building it tells the reason.
     type = "derivation";
     name = "${package}-${version}";
     pname = package;
-    inherit version reason;
+    inherit system version reason;
     inherit (entry)
       package
       product
@@ -53,14 +67,12 @@ let
     outputName = "out";
     drvPath = refused;
     outPath = refused;
-    out = refused;
     all = [ ];
     override = _: value;
     overrideAttrs = _: value;
     overridePlan = _: value;
     passthru = { inherit reason; };
-    meta = {
-      description = entry.release.name or package;
+    meta = (import ./meta.nix).of { inherit (entry) package product release; } // {
       available = false;
       broken = true;
       unsupported = true;

@@ -32,4 +32,5 @@ import ./shim.nix {
   license = "cudnn";
   # cuDNN's releases have a URL; a file name alone is one that a mirror has.
   relativePath = release: release.filename;
+  needs = _: { };
 }

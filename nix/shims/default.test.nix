@@ -73,6 +73,8 @@ import ../lib/failures.nix {
           "11.1"
           "11.8.0"
           "12.0"
+          "11"
+          "12"
         ];
         expected = [
           [ ]
@@ -86,6 +88,12 @@ import ../lib/failures.nix {
           ]
           [ "8.9.7.29" ]
           [ "8.9.7.29" ]
+          [ ]
+          # Any 11.
+          [
+            "8.0.5.39"
+            "8.9.7.29"
+          ]
           [ ]
         ];
       }
@@ -138,6 +146,53 @@ import ../lib/failures.nix {
           "lib"
           "static"
         ];
+      }
+      {
+        expr = map
+          (
+            cudaVersion:
+            (manifests shims.tensorrt tensorrt cudaVersion)."8.6.1.6".tensorrt.linux-x86_64.relative_path
+          )
+          [
+            "11"
+            "12"
+          ];
+        expected = [
+          "TensorRT-8.6.1.6.Linux.x86_64-gnu.cuda-11.8.tar.gz"
+          "TensorRT-8.6.1.6.Linux.x86_64-gnu.cuda-12.0.tar.gz"
+        ];
+      }
+      # Of several for any 12 the newest.
+      {
+        expr =
+          (shims.tensorrt.redistrib {
+            releases.linux-x86_64 = map (minor: {
+              version = "8.6.1.6";
+              minCudaVersion = "12.${minor}";
+              maxCudaVersion = "12.${minor}";
+              filename = "tensorrt-12.${minor}.tar.gz";
+              hash = "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=";
+            }) [ "9" "10" ];
+            cudaVersion = "12";
+          })."8.6.1.6".tensorrt.linux-x86_64.relative_path;
+        expected = "tensorrt-12.10.tar.gz";
+      }
+      {
+        expr = shims.tensorrt.needs {
+          releases = tensorrt;
+          cudaVersion = "11.8";
+        };
+        expected."8.6.1.6".linux-x86_64.cudnn = "8.9";
+      }
+      {
+        expr = shims.tensorrt.needs {
+          releases = tensorrt;
+          cudaVersion = "12.1";
+        };
+        expected = {
+          "8.6.1.6".linux-x86_64 = { };
+          "10.9.0.34".linux-x86_64.cudnn = "9.7";
+        };
       }
       # Two for the same CUDA: nobody can tell which one is meant. Other versions stay usable.
       (

@@ -15,13 +15,17 @@
   `relativePath`
   : Where the archive of a release without `url` lies below the product's address.
 
+  `needs`
+  : Which versions of other packages a release was built with: a function from it.
+
   # Type
 
   ```
-  { product, name, license :: String, relativePath :: Release -> String } -> {
+  { product, name, license :: String, relativePath :: Release -> String, needs :: Release -> { ${package} :: String } } -> {
     redistribRelease :: String -> Release -> AttrSet,
     featureRelease :: String -> Release -> AttrSet,
-    redistrib, feature :: { releases :: AttrSet, cudaVersion :: String } -> { ${label} :: AttrSet }
+    redistrib, feature :: { releases :: AttrSet, cudaVersion :: String } -> { ${label} :: AttrSet },
+    needs :: { releases :: AttrSet, cudaVersion :: String } -> { ${label} :: { ${platform} :: { ${package} :: String } } }
   }
   ```
 */
@@ -30,6 +34,7 @@
   name,
   license,
   relativePath,
+  needs,
 }:
 let
   inherit (builtins)
@@ -98,15 +103,23 @@ let
 
   _features = mapAttrs (_: _: { outputs = _outputs; });
 
+  # Of the CUDA release perhaps only the first part is known.
   _fits =
     cudaVersion: release:
-    let
-      wanted = versions.majorMinor cudaVersion;
-    in
-    versions.atLeast wanted release.minCudaVersion && versions.atLeast release.maxCudaVersion wanted;
+    versions.mayBeAtLeast cudaVersion release.minCudaVersion
+    && versions.mayBeAtMost cudaVersion release.maxCudaVersion;
 
   _only =
-    version: platform: cudaVersion: found:
+    version: platform: cudaVersion: all:
+    let
+      # Any 12 may be meant: the newest, as of all that is not said.
+      newest = versions.newest (map (entry: entry.release.maxCudaVersion) all);
+      found =
+        if versions.major cudaVersion == cudaVersion then
+          filter (entry: entry.release.maxCudaVersion == newest) all
+        else
+          all;
+    in
     if length found == 1 then
       (head found).release
     else
@@ -178,7 +191,7 @@ in
     : Lists of releases by platform: `(lib.manifests.readReleases file).PRODUCT.releases`.
 
     `cudaVersion`
-    : The version of CUDA, of two parts or more.
+    : The version of CUDA. Of `12` alone each version is there in the archive for the newest 12.
 
     # Type
 
@@ -210,4 +223,21 @@ in
   */
   feature =
     arguments: mapAttrs (_: byPlatform: { ${product} = _features byPlatform; }) (_chosen arguments);
+
+  /**
+    Which versions of other packages the releases of `redistrib` were built with, as far as they say. A manifest has no place for that:
+    `mkCudaPackages` heeds it of `releaseExpressions`.
+
+    # Inputs
+
+    `releases`, `cudaVersion`
+    : As for `redistrib`.
+
+    # Type
+
+    ```
+    needs :: { releases :: AttrSet, cudaVersion :: String } -> { ${version} :: { ${platform} :: { ${package} :: String } } }
+    ```
+  */
+  needs = arguments: mapAttrs (_: mapAttrs (_: needs)) (_chosen arguments);
 }

@@ -32,4 +32,7 @@ import ./shim.nix {
       "tensorrt/${versions.majorMinorPatch release.version}/tars/${release.filename}"
     else
       release.filename;
+  needs =
+    release:
+    if release.cudnnVersion or null == null then { } else { cudnn = release.cudnnVersion; };
 }

@@ -49,6 +49,10 @@ fn outputs_of_releases(shared: &Path, features: &str) -> String {
            inherit (import {root}/nix {{ }}) lib;
            index = lib.manifests.index {manifests};
            described = lib.manifests.indexFeatures {shared}/feature-manifests;
+           # Releases of before CUDA 12 that come in no variants.
+           newer = {{ cutensor = \"1.6.2\"; cusparselt = \"0.5\"; nvjpeg2000 = \"0.7\"; }};
+           variantOf = product: label:
+             if newer ? ${{product}} && builtins.compareVersions label newer.${{product}} < 0 then \"cuda11\" else \"cuda12\";
            of = product: label: builtins.mapAttrs (_: set:
              builtins.mapAttrs (_: package: {{ inherit (package) outputs drvPath; }}) (lib.supported set))
              ({set}).byPlatform;
@@ -58,7 +62,7 @@ fn outputs_of_releases(shared: &Path, features: &str) -> String {
         manifests = shared.join("manifests").display(),
         set = packages(
             Path::new("index"),
-            &format!("releases.${{product}} = label; products = [ product ]; cudaVariant = \"cuda12\"; {features}")
+            &format!("releases.${{product}} = label; products = [ product ]; cudaVariant = variantOf product label; {features}")
         ),
     )
 }
@@ -105,6 +109,10 @@ fn packages_have_the_outputs_of_feature_manifests() {
             .collect();
         expected.insert(0, "out".to_owned());
         let row = &table["packages"][&package];
+        // No set has it.
+        if row["unsupported"].is_string() {
+            continue;
+        }
         if row["whole"] == true {
             expected = names(&row["outputs"])
                 .into_iter()
