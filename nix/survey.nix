@@ -37,9 +37,9 @@ let
     filter
     genList
     groupBy
-    intersectAttrs
     length
     map
+    mapAttrs
     stringLength
     substring
     toString
@@ -61,16 +61,13 @@ let
         let
           package = scope.${name};
           # Of what is made of several packages these say nothing.
-          said = {
-            package = name;
-            product = "-";
-            label = "-";
-          }
-          // intersectAttrs {
-            package = null;
-            product = null;
-            label = null;
-          } package;
+          said =
+            mapAttrs (key: nothing: if package.${key} or null == null then nothing else package.${key})
+              {
+                package = name;
+                product = "-";
+                label = "-";
+              };
           # `cudnn_9_8` beside `cudnn`.
           isVersioned = name != said.package;
         in
