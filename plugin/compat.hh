@@ -27,6 +27,10 @@
 #error "HAVE_BOEHMGC decides the layout of EvalState and must be what Nix was built with"
 #endif
 
+#if NIX_MINOR < 28 || NIX_USE_BOEHMGC
+#include <gc/gc.h>
+#endif
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -195,8 +199,12 @@ inline void makeString([[maybe_unused]] EvalState & state, Value & value, std::s
 // Gives the memory of a string back at once. Only for a string that nobody else has seen, not even in an error.
 inline void dropString([[maybe_unused]] Value & value)
 {
-#if NIX_MINOR < 18
+#if NIX_MINOR < 28 || (NIX_MINOR < 33 && NIX_USE_BOEHMGC)
+#if NIX_MINOR >= 19
+    auto text = const_cast<char *>(value.c_str());
+#else
     auto text = const_cast<char *>(value.string.s);
+#endif
     value.mkNull();
     // Not the literal that every empty string shares.
     if (GC_base(text) == text) GC_FREE(text);
