@@ -275,14 +275,13 @@ struct Opened
 };
 
 // Not blocking: the core refuses a FIFO, nobody waits for it.
-inline int openHow(const std::string & real)
+inline int openReal(const std::string & real)
 {
     return open(real.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 }
 
-[[maybe_unused]] inline Opened openReal(EvalState & state, const std::string & real)
+inline Opened opened(EvalState & state, const std::string & real, int fd)
 {
-    auto fd = openHow(real);
     if (fd < 0) throw SysError("opening file '%1%'", real);
     return {fd, state.store->isInStore(real)};
 }
@@ -351,11 +350,10 @@ inline Opened openFile(EvalState & state, Position position, Value & value)
 #endif
     auto real = placeOf(state, path);
     if (real.empty()) return openCopy(path);
-    auto fd = openHow(real);
-    if (fd >= 0) return {fd, state.store->isInStore(real)};
+    auto fd = openReal(real);
     // Of several accessors the first one names a place, whether the file is there or another one has it. Who reads it knows.
-    if (errno == ENOENT || errno == ENOTDIR) return openCopy(path);
-    throw SysError("opening file '%1%'", real);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return openCopy(path);
+    return opened(state, real, fd);
 }
 #elif NIX_MINOR >= 18
 inline Opened openFile(EvalState & state, Position position, Value & value)
@@ -364,7 +362,8 @@ inline Opened openFile(EvalState & state, Position position, Value & value)
     auto path = state.coerceToPath(position, value, context, "while realising the context of a path");
     auto rewrites = state.realiseContext(context);
     auto real = state.rootPath(CanonPath(state.toRealPath(rewriteStrings(std::string(path.path.abs()), rewrites), context)));
-    return openReal(state, std::string(state.checkSourcePath(real).path.abs()));
+    auto place = std::string(state.checkSourcePath(real).path.abs());
+    return opened(state, place, openReal(place));
 }
 #else
 inline Opened openFile(EvalState & state, Position position, Value & value)
@@ -372,7 +371,8 @@ inline Opened openFile(EvalState & state, Position position, Value & value)
     Context context;
     auto path = state.coerceToPath(position, value, context);
     auto rewrites = state.realiseContext(context);
-    return openReal(state, state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context)));
+    auto place = state.checkSourcePath(state.toRealPath(rewriteStrings(path, rewrites), context));
+    return opened(state, place, openReal(place));
 }
 #endif
 
