@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cuda_redist::elf;
 use serde_json::Value;
 
 use super::checkout::Flake;
@@ -70,10 +71,17 @@ fn build_from(nix: &Nix, flake: &Flake, mirror_url: &str, output: &str) -> Ran {
 
 /// The store path of `output` in what `nix build --json` prints.
 #[track_caller]
-fn built(ran: &Ran, output: &str) -> PathBuf {
+pub fn built(ran: &Ran, output: &str) -> PathBuf {
     let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
     let path = value[0]["outputs"][output].as_str().map(PathBuf::from);
     path.unwrap_or_else(|| panic!("no output `{output}` in {}", ran.stdout))
+}
+
+/// The RUNPATH of a file, as it stands there.
+#[track_caller]
+pub fn runpath(file: &Path) -> String {
+    let facts = elf::read(file).expect("sound").expect("an ELF file");
+    facts.runpath.unwrap_or_default()
 }
 
 #[test]

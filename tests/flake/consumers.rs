@@ -6,8 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cuda_redist::elf;
-
 use crate::support::nix::{Nix, Plugin};
 use crate::support::nvidia_archive::{Content, Member, gz, tar};
 use crate::support::{program, root, run, static_program, tool, wheels};
@@ -157,8 +155,7 @@ fn build(nix: &Nix, expression: &str, attribute: &str) -> PathBuf {
 /// The entries of a program's RUNPATH.
 #[track_caller]
 fn runpath(file: &Path) -> Vec<String> {
-    let facts = elf::read(file).expect("sound").expect("an ELF file");
-    let runpath = facts.runpath.unwrap_or_default();
+    let runpath = super::build::runpath(file);
     runpath.split(':').map(str::to_owned).collect()
 }
 

@@ -197,43 +197,6 @@ fn package_sets_evaluate() {
     }
 }
 
-/// The derivations are the same with and without the plugin, for every manifest there is.
-#[test]
-fn drv_paths_are_the_same_with_the_plugin() {
-    let test = "drv_paths_are_the_same_with_the_plugin";
-    let (Some(nix), Some(shared)) = (Nix::new(test), shared(test)) else {
-        return;
-    };
-    if plugin(test).is_none() {
-        return;
-    }
-    let manifests = shared.join("manifests");
-    let everything = format!(
-        "let
-           index = (import {root}/nix {{ }}).lib.manifests.index {manifests};
-           of = product: label: {all};
-         in builtins.mapAttrs (product: builtins.mapAttrs (label: _: of product label)) index",
-        root = root().display(),
-        manifests = manifests.display(),
-        all = all_drv_paths(
-            &manifests,
-            "releases.${product} = label; products = [ product ]; cudaVariant = \"cuda12\";"
-        ),
-    );
-    let is_loaded = nix.value("builtins ? cudaRedist", Plugin::Loaded);
-    assert_eq!(is_loaded, json!(true), "the plugin was not loaded");
-    let without = nix.value(&everything, Plugin::Absent);
-    let with = nix.value(&everything, Plugin::Loaded);
-    assert!(with == without, "drvPaths differ");
-    let labels: usize = without
-        .as_object()
-        .expect("products")
-        .values()
-        .map(|labels| labels.as_object().expect("labels").len())
-        .sum();
-    assert_eq!(labels, 152);
-}
-
 /// Every release of cuDNN and TensorRT that nixpkgs listed becomes a manifest and a feature manifest that the judge takes.
 /// Where NVIDIA has a manifest with the same archive, both say the same hash and path.
 #[test]

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
+use super::build::{built, runpath};
 use super::checkout::Flake;
 use crate::archive::make;
 use crate::support::nix::{Nix, Plugin};
@@ -97,26 +96,6 @@ impl Product {
 fn member(path: &str, content: Content) -> Member {
     let path = path.to_owned();
     Member { path, content }
-}
-
-/// The store path of `output` in what `nix build --json` prints.
-#[track_caller]
-fn built(ran: &Ran, output: &str) -> PathBuf {
-    let value: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-    PathBuf::from(value[0]["outputs"][output].as_str().expect("an output"))
-}
-
-fn runpath(file: &Path) -> String {
-    let ran = run(Command::new(program())
-        .args(["elf", "show", "--format", "json"])
-        .arg(file))
-    .expect(0);
-    let facts: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-    facts[0]["runpath"]
-        .as_str()
-        .or_else(|| facts["runpath"].as_str())
-        .unwrap_or_else(|| panic!("no RUNPATH: {facts}"))
-        .to_owned()
 }
 
 /// A package whose name stands in no table, with NEEDED on two siblings, is built by default; its RUNPATH has the two, and

@@ -118,6 +118,8 @@ fn every_package_of_every_release_evaluates() {
     golden("tests/flake/golden/releases.txt", &text("table"));
     golden("tests/flake/golden/unsupported.txt", &text("unsupported"));
     if plugin(test).is_some() {
+        let is_loaded = nix.value("builtins ? cudaRedist", Plugin::Loaded);
+        assert_eq!(is_loaded, true, "the plugin was not loaded");
         assert!(
             evaluated(Plugin::Loaded) == value,
             "with the plugin they are others"
